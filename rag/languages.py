@@ -1,0 +1,75 @@
+"""Which language a text is in: English, Hungarian, Korean, or another one. Knows nothing of documents or questions."""
+
+import re
+import unicodedata
+from functools import cache
+from typing import Any
+
+OTHER = "other"
+
+_WORD = re.compile(r"[^\W\d_]+")
+_HUNGARIAN_LETTERS = re.compile(r"[őűáéíóöúü]", re.IGNORECASE)
+# Function words that the other language does not have, also as typed without accents.
+_FUNCTION_WORDS = {
+    "hu": frozenset(
+        "az egy és es hogy nem meg van volt lesz mi mit mik mikor hol hova honnan hogyan miert miért mennyi hany"
+        " hány melyik milyen ki kik kell lehet vagy ha de csak mar már mint ez ezt azt kap kapok tudok szabad".split()
+    ),
+    "en": frozenset(
+        "the of and to in is are was were what which when where who why how many much does do did can could should"
+        " must i my for with on from by it its this that be been has have".split()
+    ),
+}
+# Latin-script neighbours that Hungarian or English would otherwise be taken for.
+_CANDIDATES = "en hu de fr es it pt nl pl cs sk ro hr sl fi sv da no tr et lv lt vi id".split()
+_OTHER_MINIMUM_WORDS = 4
+_OTHER_MINIMUM_PROBABILITY = 0.7
+
+
+def detect(text: str) -> str:
+    """`en`, `hu`, `ko` or `other` for a text of any length.
+
+    Text without letters counts as English. Latin text is called `other` only when it has several words and the
+    evidence is strong: a short name or an identifier must never be turned away.
+    """
+    hangul = latin = foreign = 0
+    for letter in text[:20_000]:
+        if "가" <= letter <= "힣" or "ㄱ" <= letter <= "ㆎ" or "ᄀ" <= letter <= "ᇿ":
+            hangul += 1
+        elif letter.isalpha():
+            if letter.isascii() or unicodedata.name(letter, "").startswith("LATIN"):
+                latin += 1
+            else:
+                foreign += 1
+    # A syllable block carries as much as two or three Latin letters, and Korean text is full of Latin names.
+    if hangul and hangul * 2.5 >= latin * 0.5 and hangul >= foreign:
+        return "ko"
+    if foreign > latin:
+        return OTHER
+    return _latin(text)
+
+
+def _latin(text: str) -> str:
+    words = [word.lower() for word in _WORD.findall(text[:4000])]
+    if max(map(len, words), default=0) < 3:
+        return "en"
+    shares = {language: sum(word in known for word in words) for language, known in _FUNCTION_WORDS.items()}
+    sample = " ".join(words)
+    if len(words) >= _OTHER_MINIMUM_WORDS and max(shares.values()) * 5 < len(words):
+        language, probability = _identifier(None).classify(sample)
+        if language not in ("en", "hu") and probability >= _OTHER_MINIMUM_PROBABILITY:
+            return OTHER
+    shares["hu"] += len(set(_HUNGARIAN_LETTERS.findall(text)))
+    if shares["hu"] != shares["en"]:
+        return max(shares, key=lambda language: shares[language])
+    return str(_identifier(("en", "hu")).classify(sample)[0])
+
+
+@cache
+def _identifier(languages: tuple[str, ...] | None) -> Any:
+    # py3langid: Lui and Baldwin, "langid.py: An Off-the-shelf Language Identification Tool", ACL 2012.
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages(list(languages or _CANDIDATES))
+    return identifier

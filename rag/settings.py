@@ -1,0 +1,208 @@
+"""Settings from the environment and `domain.toml`, read in one place and checked when read."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from rag.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parent.parent
+LANGUAGES = ("en", "hu", "ko")
+"""Languages of the interface and of answers."""
+
+
+class Secret:
+    """A string that never shows itself in a log or a repr; `reveal()` gives it to the client that needs it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret('***')" if self._value else "Secret('')"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a process; each field `name` is read from the variable `LACERTA_NAME`."""
+
+    var: Path = ROOT / "var"
+    corpora: Path = ROOT / "corpora"
+    prompts: Path = ROOT / "prompts"
+    host: str = "127.0.0.1"
+    port: int = 7860
+    models: tuple[str, ...] = ("extractive",)
+    embedder: str = "minilm"
+    openai_base_url: str = ""
+    openai_api_key: Secret = field(default_factory=lambda: Secret(""))
+    model_timeout: float = 60.0
+    context_tokens: int = 4096
+    answer_tokens: int = 512
+    question_characters: int = 2000
+    threads: int = 0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Settings from `LACERTA_*` variables; without an argument also from the file `.env` beside `app.py`.
+
+        Raises ConfigurationError for an unknown variable or a value that does not fit.
+        """
+        if environment is None:
+            from dotenv import dotenv_values
+
+            stored = {key: value or "" for key, value in dotenv_values(ROOT / ".env").items()}
+            environment = {**stored, **os.environ}
+        names = {item.name: item for item in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable, text in environment.items():
+            if not variable.startswith("LACERTA_") or not text.strip():
+                continue
+            name = variable.removeprefix("LACERTA_").lower()
+            if name not in names:
+                known = ", ".join(f"LACERTA_{known.upper()}" for known in names)
+                raise ConfigurationError(f"{variable} is not a setting. Known settings: {known}.")
+            values[name] = _convert(variable, names[name].type, text.strip())
+        settings = cls(**values)
+        if not 1 <= settings.port <= 65535:
+            raise ConfigurationError(f"LACERTA_PORT should be between 1 and 65535, is now {settings.port}.")
+        return settings
+
+
+def _convert(variable: str, kind: Any, text: str) -> Any:
+    if kind is Path:
+        return Path(text).expanduser().resolve()
+    if kind is Secret:
+        return Secret(text)
+    if kind is str:
+        return text
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            raise ConfigurationError(f"{variable} should be a number, is now {text!r}.") from None
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One `[[sources]]` table: where a domain's documents come from."""
+
+    kind: str = "files"
+    include: tuple[str, ...] = ("**/*",)
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalSettings:
+    """The `[retrieval]` table: `passages` reach the answer; the weights and the threshold shape fusion and refusal."""
+
+    passages: int = 6
+    lexical_weight: float = 1.0
+    dense_weight: float = 1.0
+    glossary_weight: float = 0.7
+    refuse_below: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain as its `domain.toml` describes it. Texts are by interface language, all of `LANGUAGES`."""
+
+    name: str
+    folder: Path
+    languages: tuple[str, ...]
+    title: Mapping[str, str]
+    description: Mapping[str, str]
+    examples: Mapping[str, tuple[str, ...]]
+    notice: Mapping[str, str] = field(default_factory=dict)
+    contact: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[Source, ...] = (Source(),)
+    retrieval: RetrievalSettings = RetrievalSettings()
+
+    @property
+    def source_folder(self) -> Path:
+        return self.folder / "sources"
+
+
+def domain_names(settings: Settings) -> list[str]:
+    """Names of the domains under `settings.corpora`, sorted. Raises ConfigurationError if there is no such folder."""
+    if not settings.corpora.is_dir():
+        raise ConfigurationError(f"There is no corpora folder {settings.corpora}: create it or set LACERTA_CORPORA.")
+    return sorted(path.parent.name for path in settings.corpora.glob("*/domain.toml"))
+
+
+def load_domain(settings: Settings, name: str) -> Domain:
+    """The domain `name`. Raises ConfigurationError naming the file and the key that is wrong."""
+    names = domain_names(settings)
+    if name not in names:
+        known = ", ".join(names) or "none"
+        raise ConfigurationError(f"There is no domain {name!r} under {settings.corpora}. Domains there: {known}.")
+    path = settings.corpora / name / "domain.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+    return _domain(name, path, table)
+
+
+def _domain(name: str, path: Path, table: dict[str, Any]) -> Domain:
+    known = {item.name for item in fields(Domain)} - {"name", "folder"}
+    _refuse_unknown(path, "", table, known)
+    values: dict[str, Any] = {"languages": tuple(_typed(path, "languages", table.get("languages"), list))}
+    for key in ("title", "description", "examples", "notice", "contact"):
+        texts = _typed(path, key, table.get(key, {}), dict)
+        _refuse_unknown(path, key, texts, set(LANGUAGES))
+        required = key in ("title", "description", "examples") or texts
+        missing = [language for language in LANGUAGES if required and not texts.get(language)]
+        if missing:
+            raise ConfigurationError(f"{path}: [{key}] lacks {', '.join(missing)}.")
+        kind = list if key == "examples" else str
+        checked = {language: _typed(path, f"{key}.{language}", text, kind) for language, text in texts.items()}
+        values[key] = {language: tuple(text) if kind is list else text for language, text in checked.items()}
+    values["titles"] = dict(_typed(path, "titles", table.get("titles", {}), dict))
+    values["sources"] = tuple(_source(path, source) for source in _typed(path, "sources", table.get("sources"), list))
+    retrieval = _typed(path, "retrieval", table.get("retrieval", {}), dict)
+    _refuse_unknown(path, "retrieval", retrieval, {item.name for item in fields(RetrievalSettings)})
+    for key, value in retrieval.items():
+        _typed(path, f"retrieval.{key}", value, (int, float))
+    if retrieval.get("passages", 1) < 1:
+        raise ConfigurationError(f"{path}: retrieval.passages should be at least 1, is now {retrieval['passages']}.")
+    values["retrieval"] = RetrievalSettings(**retrieval)
+    return Domain(name=name, folder=path.parent, **values)
+
+
+def _source(path: Path, table: Any) -> Source:
+    table = _typed(path, "sources", table, dict)
+    _refuse_unknown(path, "sources", table, {item.name for item in fields(Source)})
+    if table.get("kind", "files") != "files":
+        raise ConfigurationError(f"{path}: sources.kind should be \"files\", is now {table['kind']!r}.")
+    lists = {key: tuple(_typed(path, f"sources.{key}", table[key], list)) for key in table if key != "kind"}
+    return Source(**lists)
+
+
+def _typed(path: Path, key: str, value: Any, kind: Any) -> Any:
+    if value is None:
+        raise ConfigurationError(f"{path}: the key {key!r} is missing.")
+    if isinstance(value, bool) or not isinstance(value, kind):
+        names = " or ".join(item.__name__ for item in kind) if isinstance(kind, tuple) else kind.__name__
+        raise ConfigurationError(f"{path}: {key} should be a {names}, is now {value!r}.")
+    return value
+
+
+def _refuse_unknown(path: Path, section: str, table: Mapping[str, Any], known: set[str]) -> None:
+    for key in table:
+        if key not in known:
+            where = f"[{section}] has" if section else "has"
+            raise ConfigurationError(f"{path} {where} the unknown key {key!r}. Known keys: {', '.join(sorted(known))}.")

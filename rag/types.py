@@ -1,0 +1,209 @@
+"""The whole domain in one place: documents, chunks, hits, questions, answers and the events that stream.
+
+Knows nothing of files, indexes or models. Every class is frozen; data flows one way through them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+PAGE_BREAK = "\f"
+"""Stands between the parts of a chunk's text that come from different pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a document; `number` is 1-based. Files without pages are one page."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A loaded source file. `id` is derived from its content, `source` is its path under `sources/`.
+
+    `metadata` holds what the file says of itself (`kind`, and where known `author`, `date`, `url`).
+    """
+
+    id: str
+    domain: str
+    title: str
+    source: str
+    language: str
+    pages: tuple[Page, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of a document, the unit of retrieval.
+
+    `start` is the character offset of its first character in the text of page `first_page`, `end` the offset
+    behind its last character in the text of page `last_page`. `text` is exactly what stands between them, with
+    `PAGE_BREAK` where a page ends. `headings` are those above the passage, outermost first.
+    """
+
+    id: str
+    document_id: str
+    title: str
+    source: str
+    language: str
+    first_page: int
+    last_page: int
+    start: int
+    end: int
+    headings: tuple[str, ...]
+    text: str
+
+    def page_at(self, offset: int) -> int:
+        """The 1-based page on which the character at `offset` of `text` stands."""
+        return self.first_page + self.text.count(PAGE_BREAK, 0, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A retrieved chunk. A higher `score` is better; `ranks` are 1-based places by ranker (`lexical`, `dense`).
+
+    `features` holds the evidence the score was made of, by name.
+    """
+
+    chunk: Chunk
+    score: float
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    features: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A glossary entry: the forms of one concept by language, the preferred form first."""
+
+    forms: Mapping[str, tuple[str, ...]]
+    definition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What was found for a question.
+
+    `confidence` is in [0, 1]: how sure it is that the hits answer the question. `terms` are the glossary entries
+    that occur in it. `timings` are seconds by stage.
+    """
+
+    hits: tuple[Hit, ...]
+    confidence: float
+    language: str
+    terms: tuple[Term, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier message of a conversation; `role` is `user` or `assistant`."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question to a domain.
+
+    `language` is the language to answer in; empty means that of the text. `interface_language` is the visitor's
+    own, for messages where the text has no language of ours. `attachments` is kept for pictures and files.
+    """
+
+    text: str
+    domain: str
+    language: str = ""
+    interface_language: str = "en"
+    history: tuple[Turn, ...] = ()
+    filters: Mapping[str, str] = field(default_factory=dict)
+    attachments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A numbered reference (from 1): `quote` is an exact part of the text of `page` of the chunk's document."""
+
+    number: int
+    chunk: Chunk
+    quote: str
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of an answer with the numbers of its citations; `supported` is False where no passage bears it out."""
+
+    text: str
+    citations: tuple[int, ...] = ()
+    supported: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer. `text` carries its citations as `[1]`; `model` names what wrote it; `timings` are seconds.
+
+    `notices` are sentences for the visitor, in the answer's language, such as why an earlier model did not answer.
+    """
+
+    text: str
+    sentences: tuple[Sentence, ...]
+    citations: tuple[Citation, ...]
+    confidence: float
+    language: str
+    model: str
+    hits: tuple[Hit, ...]
+    timings: Mapping[str, float] = field(default_factory=dict)
+    answerable: bool = True
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """First event: the passages, before any word of the answer."""
+
+    retrieval: Retrieval
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the answer's text, to be appended."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Last event: the answer with its citations checked. Its text replaces the tokens that were streamed."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Last event instead of `Finished`: `code` for programs, `message` for the visitor, in the visitor's language."""
+
+    code: str
+    message: str
+
+
+Event = Retrieved | Token | Finished | Failed
+
+
+class Embedder(Protocol):
+    """Turns text into unit vectors. `name` changes whenever the vectors would: an index never mixes two."""
+
+    name: str
+    dimension: int
+
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+        """(n,) texts to (n, dimension) float32 unit rows."""
+        ...
+
+    def embed_query(self, text: str) -> np.ndarray:
+        """One text to (dimension,) float32, unit length."""
+        ...
