@@ -25,6 +25,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 from xml.sax.saxutils import escape
 
 from markdown_it import MarkdownIt
@@ -149,17 +150,24 @@ def register_fonts() -> None:
         registerFontFamily(family, family, f"{family}-Bold", family, f"{family}-Bold")
 
 
+def has_glyph(font: str, character: str) -> bool:
+    return ord(character) in cast(TTFont, getFont(font)).face.charToGlyph
+
+
 def with_fallback_fonts(text: str, font: str) -> str:
-    """Escape `text` for ReportLab's markup, naming another font for each character that `font` has no glyph for."""
+    """Escape `text` for ReportLab's markup, naming another font for each character that `font` should not set."""
+    candidates = [font, *FALLBACK_FONTS]
     parts = []
     for character in text:
-        if character.isspace() or ord(character) in getFont(font).face.charToGlyph:
+        # Nanum sets accented and Greek letters and superscripts a full Hangul square wide, so Noto is asked first.
+        latin = "\x7f" < character < "\u2e80" and font.startswith("Nanum")
+        names = [name for name in (FALLBACK_FONTS if latin else candidates) if has_glyph(name, character)]
+        if character.isspace() or names[:1] == [font]:
             parts.append(escape(character))
-            continue
-        names = [name for name in FALLBACK_FONTS if ord(character) in getFont(name).face.charToGlyph]
-        if not names:
+        elif names:
+            parts.append(f'<font name="{names[0]}">{escape(character)}</font>')
+        else:
             raise ManuscriptError(f"no font has a glyph for {character!r} (U+{ord(character):04X}): use another sign")
-        parts.append(f'<font name="{names[0]}">{escape(character)}</font>')
     return "".join(parts)
 
 
@@ -192,14 +200,24 @@ class Typesetter:
         }  # fmt: skip
 
     def style(
-        self, name: str, font: str, size: float, leading: float, alignment: int = TA_LEFT, textColor: Color = INK,
-        spaceBefore: float = 0, spaceAfter: float = 0, keepWithNext: int = 0,
-    ) -> ParagraphStyle:  # fmt: skip
+        self,
+        name: str,
+        font: str,
+        size: float,
+        leading: float,
+        *,
+        alignment: Any = TA_LEFT,
+        **others: Any,
+    ) -> ParagraphStyle:
         return ParagraphStyle(
-            name, fontName=font, fontSize=size, leading=leading, alignment=alignment, textColor=textColor,
-            spaceBefore=spaceBefore, spaceAfter=spaceAfter, keepWithNext=keepWithNext,
-            allowWidows=0, allowOrphans=0, splitLongWords=0,
-        )  # fmt: skip
+            name,
+            fontName=font,
+            fontSize=size,
+            leading=leading,
+            alignment=alignment,
+            splitLongWords=0,
+            **{"textColor": INK, **others},
+        )
 
     def paragraph(self, text: str, style: ParagraphStyle) -> Paragraph:
         return Paragraph(with_fallback_fonts(text, style.fontName), style)
@@ -256,14 +274,16 @@ class Typesetter:
         return flowables
 
     def listing(self, tokens: Iterator[Token], closing: str) -> Sequence[Flowable]:
-        items = []
+        items: list[Any] = []
         for token in tokens:
             if token.type == closing:
                 break
             items.append(ListItem(self.block(tokens, "list_item_close", self.item)))
         ordered = closing.startswith("ordered")
         size = self.item.fontSize
-        bullets = {"bulletType": "1", "bulletFormat": "%s."} if ordered else {"bulletType": "bullet", "start": "•"}
+        bullets: dict[str, Any] = (
+            {"bulletType": "1", "bulletFormat": "%s."} if ordered else {"bulletType": "bullet", "start": "•"}
+        )
         # The bullet font must be an embedded one: the standard fonts are not, and lack most of the signs.
         listing = ListFlowable(items, bulletFontName="NotoSerif", bulletFontSize=size, leftIndent=size * 1.6, **bullets)
         return [listing, Spacer(1, size * 0.4)]
