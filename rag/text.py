@@ -11,7 +11,20 @@ _ACCENTS = {"˝": "\u030b", "´": "\u0301", "¨": "\u0308"}
 _DETACHED = re.compile(r"([˝´¨]) ?([A-Za-zı])")
 _LINE_ENDS = re.compile(r"\r\n?|[\u0085\u2028\u2029\v]")
 _SPACES = re.compile(r"[^\S\n\f]+")
-_KEPT_CONTROLS = "\n\t\f"
+
+
+class _Invisible(dict[int, str | None]):
+    """A translation table, filled as it is used, that removes what has no picture of its own."""
+
+    def __missing__(self, code: int) -> str | None:
+        letter = chr(code)
+        # Cc, Cf: control and format characters (zero-width, bidirectional, tags, soft hyphen); Co, Cs, Cn: no meaning.
+        hidden = letter not in "\n\t\f" and unicodedata.category(letter) in ("Cc", "Cf", "Co", "Cs", "Cn")
+        self[code] = None if hidden else letter
+        return self[code]
+
+
+_INVISIBLE = _Invisible()
 
 
 def normalise(text: str) -> str:
@@ -23,12 +36,7 @@ def normalise(text: str) -> str:
     text = _LINE_ENDS.sub("\n", text).translate(_LIGATURES)
     text = _DETACHED.sub(_compose, text)
     text = unicodedata.normalize("NFC", text)
-    # Cc, Cf: control and format characters (zero-width, bidirectional, tags, soft hyphen); Co, Cs: without meaning.
-    text = "".join(
-        letter
-        for letter in text
-        if letter in _KEPT_CONTROLS or unicodedata.category(letter) not in ("Cc", "Cf", "Co", "Cs", "Cn")
-    )
+    text = text.translate(_INVISIBLE)
     return "\n".join(line.strip(" ") for line in _SPACES.sub(" ", text).split("\n"))
 
 
@@ -59,7 +67,7 @@ _ABBREVIATIONS = frozenset(
     " pl ld kb min max ún ti dr prof özv ifj id stb.-t vö tel ún u.n szül évf old bek pont ha m t k sz ker u t.i"
     " jan febr márc ápr máj jún júl szept okt".split()
 )
-_LAST_WORD = re.compile(r"[\w.§]+$")
+_LAST_WORD = re.compile(r"[\w.§-]+$")
 _OPENING = "\"'“„‚‘«([-–—*• \t\n\f"
 
 
@@ -92,11 +100,11 @@ def _append(spans: list[tuple[int, int]], text: str, start: int, end: int) -> No
 
 def _ends_sentence(text: str, match: re.Match[str], limit: int) -> bool:
     mark = match[0]
-    if mark[0] != "." or mark.startswith(".."):
-        return True
     following = text[match.end() : limit].lstrip(_OPENING)[:1]
     if not following:
         return True
+    if mark[0] != "." or mark.startswith(".."):
+        return not following.islower()
     word_match = _LAST_WORD.search(text, max(0, match.start() - 30), match.start())
     word = word_match[0] if word_match else ""
     if following.islower():

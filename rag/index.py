@@ -1,0 +1,192 @@
+"""Index versions on disk: a folder a version, a manifest written last, a pointer swapped atomically.
+
+`var/index/<domain>/<version>/{chroma,lexical,manifest.json}` and `var/index/<domain>/CURRENT`. A version is complete
+when its manifest exists; it never changes afterwards.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rag.errors import IndexUnavailable, LacertaError
+from rag.lexical import LexicalIndex
+from rag.settings import Settings
+from rag.types import Chunk
+from rag.vectors import VectorStore
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+_CURRENT = "CURRENT"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """A document of a version. `names` are the paths of all files with this content, `source` the first of them.
+
+    `size` is in bytes, `sha256` that of the file.
+    """
+
+    id: str
+    source: str
+    title: str
+    language: str
+    kind: str
+    sha256: str
+    size: int
+    pages: int
+    chunks: int
+    names: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a version holds and how it was made. `created` is ISO 8601 UTC; `digest` depends on the content alone."""
+
+    domain: str
+    version: str
+    created: str
+    embedder: str
+    dimension: int
+    splitter: str
+    documents: tuple[DocumentRecord, ...]
+    chunks: int
+    digest: str
+    format: int = FORMAT
+
+    def save(self, folder: Path) -> None:
+        """Writes the manifest into a version's folder, whole or not at all."""
+        _write_atomically(folder / _MANIFEST, json.dumps(asdict(self), ensure_ascii=False, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Manifest":
+        """Raises IndexUnavailable where there is none or it is not one of ours."""
+        try:
+            values: dict[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+            if values.get("format") != FORMAT:
+                raise IndexUnavailable(f"{folder} has format {values.get('format')}, this program reads {FORMAT}.")
+            documents = tuple(
+                DocumentRecord(**{**record, "names": tuple(record["names"])}) for record in values.pop("documents")
+            )
+            return cls(documents=documents, **values)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise IndexUnavailable(f"{folder} holds no readable manifest: {error}") from error
+
+
+def domain_index_folder(settings: Settings, domain: str) -> Path:
+    return settings.var / "index" / domain
+
+
+def versions(settings: Settings, domain: str) -> list[str]:
+    """Names of the complete versions, oldest first."""
+    return sorted(path.parent.name for path in domain_index_folder(settings, domain).glob(f"*/{_MANIFEST}"))
+
+
+def current_version(settings: Settings, domain: str) -> str | None:
+    """The version that `CURRENT` names, None where there is no index yet."""
+    try:
+        return (domain_index_folder(settings, domain) / _CURRENT).read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def publish(settings: Settings, domain: str, version: str) -> None:
+    """Makes a complete version the current one. Raises IndexUnavailable if it is not complete."""
+    folder = domain_index_folder(settings, domain)
+    Manifest.load(folder / version)
+    _write_atomically(folder / _CURRENT, version + "\n")
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+    # The rename itself is durable only once its folder is.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class IndexWriter:
+    """Builds the vector store and the lexical index of a version in an empty folder."""
+
+    def __init__(self, folder: Path, dimension: int) -> None:
+        self._dimension = dimension
+        self._vectors = VectorStore(folder / "chroma")
+        self._lexical = LexicalIndex(folder / "lexical")
+        self._added = 0
+
+    def add(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
+        """Adds `(n,)` chunks with their `(n, dimension)` float32 unit rows."""
+        if vectors.shape != (len(chunks), self._dimension):
+            raise LacertaError(f"{len(chunks)} chunks need {(len(chunks), self._dimension)} vectors: {vectors.shape}.")
+        self._vectors.add(chunks, vectors)
+        self._lexical.add(chunks)
+        self._added += len(chunks)
+
+    def finish(self) -> int:
+        """Commits and closes; the number of chunks. Raises LacertaError unless both indexes hold all of them."""
+        self._lexical.commit()
+        dense, lexical = self._vectors.counts(), self._lexical.counts()
+        self._vectors.close()
+        if dense != lexical or sum(dense.values()) != self._added:
+            raise LacertaError(
+                f"The new version is not consistent: {self._added} chunks were added, the vector store holds {dense}, "
+                f"the lexical index {lexical}. Nothing was published; run the ingest again with --rebuild."
+            )
+        return self._added
+
+    def abandon(self) -> None:
+        """Closes without a check, for a build that failed."""
+        self._vectors.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An open version, read-only, shared by all questions."""
+
+    manifest: Manifest
+    vectors: VectorStore
+    lexical: LexicalIndex
+
+    @classmethod
+    def open(cls, settings: Settings, domain: str, embedder_name: str) -> "Index":
+        """The current version. Raises IndexUnavailable where there is none, or if another embedder built it."""
+        version = current_version(settings, domain)
+        if version is None:
+            raise IndexUnavailable(f'There is no index for "{domain}" yet: run make ingest DOMAIN={domain}.')
+        return cls.open_folder(domain_index_folder(settings, domain) / version, embedder_name)
+
+    @classmethod
+    def open_folder(cls, folder: Path, embedder_name: str) -> "Index":
+        """The version in `folder`, which must hold a manifest."""
+        manifest = Manifest.load(folder)
+        if manifest.embedder != embedder_name:
+            raise IndexUnavailable(
+                f'The index of "{manifest.domain}" was built with the embedder {manifest.embedder}, settings ask for '
+                f"{embedder_name}: run make ingest DOMAIN={manifest.domain}."
+            )
+        return cls(manifest, VectorStore(folder / "chroma"), LexicalIndex(folder / "lexical"))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The language groups that hold chunks."""
+        return tuple(self.lexical.counts())
+
+    def chunks(self, names: Sequence[str]) -> list[Chunk]:
+        """The chunks with these ids, in that order; unknown ids are left out."""
+        found = self.vectors.get(names)
+        return [found[name][0] for name in names if name in found]
+
+    def close(self) -> None:
+        self.vectors.close()
