@@ -185,8 +185,8 @@ class Index:
 
     def chunks(self, names: Sequence[str]) -> list[Chunk]:
         """The chunks with these ids, in that order; unknown ids are left out."""
-        found = self.vectors.get(names)
-        return [found[name][0] for name in names if name in found]
+        found = {name: chunk for group in self.groups for name, (chunk, _) in self.vectors.get(group, names).items()}
+        return [found[name] for name in names if name in found]
 
     def close(self) -> None:
         self.vectors.close()

@@ -195,10 +195,15 @@ Event = Retrieved | Token | Finished | Failed
 
 
 class Embedder(Protocol):
-    """Turns text into unit vectors. `name` changes whenever the vectors would: an index never mixes two."""
+    """Turns text into unit vectors.
+
+    `name` changes whenever the vectors would: an index never mixes two. `languages` are those it was made for, all
+    where empty.
+    """
 
     name: str
     dimension: int
+    languages: tuple[str, ...]
 
     def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         """(n,) texts to (n, dimension) float32 unit rows."""

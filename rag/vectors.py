@@ -68,19 +68,19 @@ class VectorStore:
         )
         return [(name, 1.0 - distance) for name, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
 
-    def get(self, names: Sequence[str]) -> dict[str, tuple[Chunk, np.ndarray]]:
-        """The chunks with these ids and their vectors, by id; unknown ids are left out."""
-        found: dict[str, tuple[Chunk, np.ndarray]] = {}
-        for collection in self._collections.values():
-            missing = [name for name in names if name not in found]
-            if not missing:
-                break
-            rows = collection.get(ids=missing, include=["documents", "metadatas", "embeddings"])
+    def get(self, group: str, names: Sequence[str]) -> dict[str, tuple[Chunk, np.ndarray]]:
+        """The chunks of a language group with these ids and their vectors, by id; unknown ids are left out."""
+        if not names or _name(group) not in self._collections:
+            return {}
+        rows = self._collections[_name(group)].get(
+            ids=list(names), include=["documents", "metadatas", "embeddings"]
+        )
+        return {
+            name: (_chunk(name, text, metadata), np.asarray(vector, dtype=np.float32))
             for name, text, metadata, vector in zip(
                 rows["ids"], rows["documents"], rows["metadatas"], rows["embeddings"], strict=True
-            ):
-                found[name] = (_chunk(name, text, metadata), np.asarray(vector, dtype=np.float32))
-        return found
+            )
+        }
 
     def close(self) -> None:
         """Gives the files back; the store can't be used afterwards."""

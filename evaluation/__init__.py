@@ -1,0 +1,1 @@
+"""Question sets and the figures made of them. Uses the program as its users do; the program knows nothing of it."""

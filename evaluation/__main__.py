@@ -1,0 +1,87 @@
+"""`python -m evaluation domain NAME` and `python -m evaluation beir FOLDER`: retrieval figures as a table or JSON."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rag.errors import ConfigurationError, LacertaError
+from rag.settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; 0 when done, 1 when it could not be, 2 for a wrong argument or setting."""
+    parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    beir = commands.add_parser("beir", help="a folder with corpus.jsonl, queries.jsonl and qrels/test.tsv")
+    beir.add_argument("folder", type=Path)
+    beir.add_argument("-k", type=int, default=10, help="passages a question, at least 10 are looked at")
+    beir.add_argument("--limit", type=int, help="ask only the first LIMIT questions")
+    domain = commands.add_parser("domain", help="the questions.jsonl of a domain")
+    domain.add_argument("domain")
+    for command in (beir, domain):
+        command.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    chosen = parser.parse_args(arguments)
+    try:
+        settings = Settings.from_environment()
+        report = _beir(settings, chosen) if chosen.command == "beir" else _domain(settings, chosen)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except LacertaError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if chosen.json:
+        print(json.dumps(report, ensure_ascii=False))
+    elif chosen.command == "beir":
+        _print_beir(report)
+    else:
+        _print_domain(report)
+    return 0
+
+
+def _beir(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
+    from evaluation.beir import evaluate
+    from rag.embed import load_embedder
+
+    return evaluate(chosen.folder, load_embedder(settings.embedder), chosen.k, chosen.limit)
+
+
+def _domain(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
+    from evaluation.domain import evaluate
+    from rag.answer import Engine
+
+    engine = Engine(settings)
+    try:
+        if chosen.domain not in engine.domains:
+            known = ", ".join(engine.domains)
+            raise ConfigurationError(f"There is no domain {chosen.domain!r}. Domains: {known}.")
+        return evaluate(engine, chosen.domain)
+    finally:
+        engine.close()
+
+
+def _print_beir(report: dict[str, Any]) -> None:
+    print(f"{report['documents']} documents, {report['questions']} questions, {report['latency_ms']} ms a question")
+    groups = {"all": report, **report.get("by_set", {}), "macro": report.get("macro", {})}
+    for name, figures in groups.items():
+        for ranker in ("lexical", "dense", "fused"):
+            if ranker in figures:
+                values = "  ".join(f"{metric} {100 * value:5.1f}" for metric, value in figures[ranker].items())
+                print(f"{name:24} {ranker:8} {values}")
+
+
+def _print_domain(report: dict[str, Any]) -> None:
+    print(f"{report['domain']}: recall@5 by question and document language, percent")
+    print(f"{'pair':8} {'questions':>9} {'document':>9} {'page':>6}")
+    for pair, figures in report["recall@5"].items():
+        document, page = 100 * figures["document"], 100 * figures["page"]
+        print(f"{pair:8} {figures['questions']:9} {document:9.1f} {page:6.1f}")
+    for kind, share in report["refused"].items():
+        if share is not None:
+            print(f"refused of the {kind} questions: {100 * share:.1f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Retrieval: the passages of an index that answer a question, in whatever language they are."""
+
+import re
+import time
+from dataclasses import dataclass, replace
+
+from rag.analysis import content_terms, content_words
+from rag.confidence import confidence
+from rag.fuse import fused
+from rag.glossary import Glossary, Match
+from rag.index import Index
+from rag.lexical import coverage
+from rag.settings import RetrievalSettings
+from rag.text import flatten
+from rag.types import Embedder, Hit, Retrieval
+
+# How many chunks of a language each ranker proposes, and for how many the lexical score is looked up.
+_CANDIDATES = 20
+_SCORED = 200
+# Share of the dense weight where the embedder was not made for the language of the passages.
+_UNKNOWN_LANGUAGE = 0.0
+# Names, acronyms and numbers, which every language writes alike.
+_NAME = re.compile(r"[A-Z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A question as it is asked of one language group.
+
+    `terms` are its own search terms, `forms` those of each glossary form in the group's language; `share` is the part
+    of the question's words, in [0, 1], that these forms stand for. `text` is what is embedded.
+    """
+
+    terms: frozenset[str]
+    forms: tuple[frozenset[str], ...]
+    share: float
+    text: str
+
+
+def retrieve(
+    text: str,
+    language: str,
+    index: Index,
+    embedder: Embedder,
+    glossary: Glossary,
+    settings: RetrievalSettings,
+    limit: int,
+) -> Retrieval:
+    """The `limit` best passages for a question in `language`, best first, with the confidence that they answer it."""
+    started = time.perf_counter()
+    text = flatten(text)
+    words = content_words(text, language)
+    matches = glossary.matches(words, language)
+    queries = {group: _query(text, words, matches, language, group, embedder) for group in index.groups}
+    timings = {"understand": time.perf_counter() - started}
+
+    started = time.perf_counter()
+    covered = {group: _coverage(index, group, query, settings) for group, query in queries.items()}
+    timings["lexical"] = time.perf_counter() - started
+
+    started = time.perf_counter()
+    vectors = {text: embedder.embed_query(text) for text in {query.text for query in queries.values()}}
+    timings["embed"] = time.perf_counter() - started
+
+    started = time.perf_counter()
+    hits: list[Hit] = []
+    for group, query in queries.items():
+        vector = vectors[query.text]
+        best = sorted(covered[group], key=lambda name: (-covered[group][name], name))[:_CANDIDATES]
+        nearest = [name for name, _ in index.vectors.search(group, vector, _CANDIDATES)]
+        stored = index.vectors.get(group, sorted({*best, *nearest}))
+        cosines = {name: float(row @ vector) for name, (_, row) in stored.items()}
+        coverage_here = {name: covered[group].get(name, 0.0) for name in stored}
+        weight = settings.dense_weight if _knows(embedder, group) else settings.dense_weight * _UNKNOWN_LANGUAGE
+        scores = fused(coverage_here, cosines, settings.lexical_weight, weight)
+        hits += [
+            Hit(chunk, scores[name], features={"coverage": coverage_here[name], "cosine": cosines[name]})
+            for name, (chunk, _) in stored.items()
+        ]
+    found = _ranked(hits)
+    timings["dense"] = time.perf_counter() - started
+    return Retrieval(
+        hits=tuple(found[:limit]),
+        confidence=confidence(found, language, embedder),
+        language=language,
+        terms=tuple({id(match.term): match.term for match in matches}.values()),
+        timings=timings,
+    )
+
+
+def _knows(embedder: Embedder, language: str) -> bool:
+    return not embedder.languages or language in embedder.languages
+
+
+def _query(
+    text: str, words: list[str], matches: list[Match], language: str, group: str, embedder: Embedder
+) -> _Query:
+    analysed = language if group == language else group
+    terms = frozenset(content_terms(" ".join(words), analysed))
+    forms = []
+    known = 0
+    for match in matches:
+        found = [frozenset(content_terms(form, group)) for form in match.term.forms.get(group, ())]
+        new = [form for form in found if form and not form <= terms]
+        forms += new
+        known += len(match.words) if new else 0
+    embedded = text
+    if not _knows(embedder, language) and _knows(embedder, group):
+        # The embedder does not know the question's language: it is shown what the glossary and the names in it say.
+        embedded = _in_terms(words, matches, group) or text
+    return _Query(terms, tuple(forms), known / len(words) if words else 0.0, embedded)
+
+
+def _in_terms(words: list[str], matches: list[Match], language: str) -> str:
+    """The words of a question that another language shares: names, numbers, and the glossary's preferred forms."""
+    at = {match.words.start: match for match in matches if match.term.forms.get(language)}
+    replaced = {position for match in at.values() for position in match.words}
+    parts = []
+    for position, word in enumerate(words):
+        if position in at:
+            parts.append(at[position].term.forms[language][0])
+        elif position not in replaced and _NAME.match(word):
+            parts.append(word)
+    return " ".join(parts)
+
+
+def _coverage(index: Index, group: str, query: _Query, settings: RetrievalSettings) -> dict[str, float]:
+    """How much of the question each chunk covers, in [0, 1]: its own words, and through the glossary."""
+    own = coverage(dict(index.lexical.search(group, query.terms, _SCORED)), index.lexical.most(group, query.terms))
+    if not query.forms:
+        return own
+    most = sum(index.lexical.most(group, form) for form in query.forms)
+    widened = coverage(dict(index.lexical.search(group, frozenset().union(*query.forms), _SCORED)), most)
+    weight = settings.glossary_weight * query.share
+    return {
+        name: min(1.0, own.get(name, 0.0) + weight * widened.get(name, 0.0)) for name in {**own, **widened}
+    }
+
+
+def _ranked(hits: list[Hit]) -> list[Hit]:
+    """Hits best first with their places by each ranker; of chunks with the same text only the best stays."""
+    places: dict[str, dict[str, int]] = {hit.chunk.id: {} for hit in hits}
+    for ranker, feature in (("lexical", "coverage"), ("dense", "cosine")):
+        ordered = sorted(hits, key=lambda hit: (-hit.features[feature], hit.chunk.id))
+        for place, hit in enumerate(ordered, start=1):
+            places[hit.chunk.id][ranker] = place
+    seen: set[str] = set()
+    ranked = []
+    for hit in sorted(hits, key=lambda hit: (-hit.score, hit.chunk.id)):
+        same = flatten(hit.chunk.text)
+        if same not in seen:
+            seen.add(same)
+            ranked.append(replace(hit, ranks=places[hit.chunk.id]))
+    return ranked
