@@ -30,8 +30,8 @@ from xml.sax.saxutils import escape
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from reportlab.lib.colors import Color, HexColor
-from reportlab.lib.enums import TA_JUSTIFY, TA_LEFT
+from reportlab.lib.colors import HexColor
+from reportlab.lib.enums import TA_JUSTIFY
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
@@ -199,25 +199,9 @@ class Typesetter:
             for level, extra in ((1, 4.0), (2, 2.2), (3, 0.6))
         }  # fmt: skip
 
-    def style(
-        self,
-        name: str,
-        font: str,
-        size: float,
-        leading: float,
-        *,
-        alignment: Any = TA_LEFT,
-        **others: Any,
-    ) -> ParagraphStyle:
-        return ParagraphStyle(
-            name,
-            fontName=font,
-            fontSize=size,
-            leading=leading,
-            alignment=alignment,
-            splitLongWords=0,
-            **{"textColor": INK, **others},
-        )
+    def style(self, name: str, font: str, size: float, leading: float, **others: Any) -> ParagraphStyle:
+        values = {"textColor": INK, "splitLongWords": 0, **others}
+        return ParagraphStyle(name, fontName=font, fontSize=size, leading=leading, **values)
 
     def paragraph(self, text: str, style: ParagraphStyle) -> Paragraph:
         return Paragraph(with_fallback_fonts(text, style.fontName), style)
