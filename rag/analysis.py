@@ -10,7 +10,7 @@ from typing import Any
 
 from rag.text import fold
 
-_TOKEN = re.compile(r"[가-힣]+|\d+(?:[.,]\d+)*|[^\W\d_]+(?:\d+)?")
+_TOKEN = re.compile(r"[가-힣]+|\d+(?:[.,]\d+)*|[^\W\d_가-힣]+\d*")
 _HANGUL = re.compile(r"[가-힣]")
 _SNOWBALL = {"en": "english", "hu": "hungarian"}
 
@@ -74,7 +74,9 @@ def _terms(word: str, language: str) -> tuple[str, ...]:
         return (word.replace(",", "."),)
     if language not in _SNOWBALL or not word.isalpha():
         return (fold(word),)
-    return (fold(_stemmer(language).stemWord(word.lower())),)
+    stemmer = _stemmer(language)
+    # The second stemming brings words typed without accents to the same term: "urtavcso" and "űrtávcső".
+    return (stemmer.stemWord(fold(stemmer.stemWord(word.lower()))),)
 
 
 @cache

@@ -16,10 +16,14 @@ _VARIANTS = "|"
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A glossary term found in a text: `words` are the words it covers, as indexes into the text's words."""
+    """A glossary term found in a text.
+
+    `words` are the words it covers, as indexes into the text's words; `length` counts the letters of its form.
+    """
 
     term: Term
     words: range
+    length: int
 
 
 class Glossary:
@@ -57,7 +61,7 @@ class Glossary:
             raise ConfigurationError(f"{path} is not a UTF-8 CSV file: {error}") from error
 
     def matches(self, words: list[str], language: str) -> list[Match]:
-        """The terms that occur in a text, longest first match, not overlapping.
+        """The terms that occur in a text, the longest first, not overlapping.
 
         `words` is the text split at white space; forms of the text's language and English ones (names are written so
         in every language) are looked for.
@@ -71,7 +75,7 @@ class Glossary:
         while start < len(words):
             best = max(
                 (match for name in languages for match in self._at(keys[name], start, name)),
-                key=lambda match: len(match.words),
+                key=lambda match: (len(match.words), match.length),
                 default=None,
             )
             if best is None:
@@ -86,7 +90,7 @@ class Glossary:
         for form, term in self._forms[language].get(first, ()):
             count = _korean_length(keys, start, form) if language == "ko" else _length(keys, start, form)
             if count:
-                yield Match(term, range(start, start + count))
+                yield Match(term, range(start, start + count), sum(map(len, form)))
 
 
 def _term(row: dict[str, str | None]) -> Term:

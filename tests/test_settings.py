@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import pytest
+
+from rag.errors import ConfigurationError
+from rag.settings import LANGUAGES, Settings, domain_names, load_domain
+
+GOOD = """
+languages = ["en"]
+[title]
+en = "Birds"
+hu = "Madarak"
+ko = "새"
+[description]
+en = "About birds."
+hu = "Madarakról."
+ko = "새에 관한 문서."
+[examples]
+en = ["How far do swifts fly?"]
+hu = ["Milyen messze repül a sarlósfecske?"]
+ko = ["칼새는 얼마나 멀리 납니까?"]
+[[sources]]
+kind = "files"
+"""
+
+
+def settings_with(tmp_path: Path, text: str) -> Settings:
+    folder = tmp_path / "corpora" / "birds"
+    folder.mkdir(parents=True)
+    (folder / "domain.toml").write_text(text, encoding="utf-8")
+    return Settings.from_environment({"LACERTA_CORPORA": str(tmp_path / "corpora")})
+
+
+def test_values_come_from_the_environment(tmp_path: Path) -> None:
+    settings = Settings.from_environment(
+        {"LACERTA_PORT": "8001", "LACERTA_MODELS": "openai:m, extractive", "LACERTA_VAR": str(tmp_path), "PATH": "/x"}
+    )
+    assert (settings.port, settings.models, settings.var) == (8001, ("openai:m", "extractive"), tmp_path.resolve())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "named"),
+    [
+        ("LACERTA_PROT", "1", "LACERTA_PORT"),
+        ("LACERTA_PORT", "web", "web"),
+        ("LACERTA_PORT", "70000", "70000"),
+        ("LACERTA_MODEL_TIMEOUT", "soon", "soon"),
+    ],
+)
+def test_a_wrong_variable_is_named(variable: str, value: str, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        Settings.from_environment({variable: value})
+
+
+def test_a_key_never_shows() -> None:
+    settings = Settings.from_environment({"LACERTA_OPENAI_API_KEY": "sk-secret"})
+    assert "sk-secret" not in repr(settings) + str(settings.openai_api_key)
+    assert settings.openai_api_key.reveal() == "sk-secret"
+
+
+def test_a_domain_is_read(tmp_path: Path) -> None:
+    settings = settings_with(tmp_path, GOOD)
+    assert domain_names(settings) == ["birds"]
+    domain = load_domain(settings, "birds")
+    assert domain.title["hu"] == "Madarak"
+    assert domain.retrieval.passages > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (GOOD + "\n[retrieval]\npasages = 3\n", "pasages"),
+        (GOOD + "\n[retrieval]\npassages = 0\n", "passages"),
+        (GOOD + "\n[retrieval]\npassages = 'many'\n", "many"),
+        ("colour = 1\n" + GOOD, "colour"),
+        (GOOD.replace('ko = "새"', ""), "ko"),
+        (GOOD.replace('languages = ["en"]', ""), "languages"),
+        (GOOD.replace('kind = "files"', 'kind = "gopher"'), "gopher"),
+        ("[title", "TOML"),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_file(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named) as caught:
+        load_domain(settings_with(tmp_path, text), "birds")
+    assert "domain.toml" in str(caught.value)
+
+
+def test_an_unknown_domain_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="birds"):
+        load_domain(settings_with(tmp_path, GOOD), "../birds")
+
+
+def test_every_setting_is_explained_in_the_example_file() -> None:
+    text = (Path(__file__).parent.parent / ".env.example").read_text(encoding="utf-8")
+    from dataclasses import fields
+
+    assert [f"LACERTA_{item.name.upper()}" for item in fields(Settings)] == [
+        line.lstrip("# ").split("=")[0] for line in text.splitlines() if "LACERTA_" in line.split("=")[0] and "=" in line
+    ]
+
+
+def test_the_bundled_domains_are_sound() -> None:
+    settings = Settings.from_environment({})
+    assert {"internship", "space"} <= set(domain_names(settings))
+    for name in domain_names(settings):
+        assert set(load_domain(settings, name).examples) == set(LANGUAGES)
