@@ -42,9 +42,14 @@ _KOREAN_ENDING = re.compile(
 )
 
 
+def words_of(text: str) -> list[str]:
+    """The words and numbers of a text as written, without punctuation."""
+    return _TOKEN.findall(text)
+
+
 def content_terms(text: str, language: str) -> list[str]:
     """All search terms of a text, in order, repeated as they occur. `language` is `en`, `hu`, `ko` or `other`."""
-    return [term for word in _TOKEN.findall(text) for term in _terms(word, language)]
+    return [term for word in words_of(text) for term in _terms(word, language)]
 
 
 def content_words(text: str, language: str) -> list[str]:
@@ -52,7 +57,7 @@ def content_words(text: str, language: str) -> list[str]:
 
     Falls back to all words where nothing would be left.
     """
-    words = _TOKEN.findall(text)
+    words = words_of(text)
     kept = []
     for word in words:
         if _HANGUL.match(word):

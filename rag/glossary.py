@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.analysis import content_terms
+from rag.analysis import content_terms, words_of
 from rag.errors import ConfigurationError
 from rag.settings import LANGUAGES
 from rag.types import Term
@@ -38,7 +38,7 @@ class Glossary:
         for term in self.terms:
             for language, forms in term.forms.items():
                 for form in forms:
-                    words = tuple(_key(word, language) for word in form.split())
+                    words = tuple(_key(word, language) for word in words_of(form))
                     if words:
                         self._forms[language][words[0] if language != "ko" else words[0][:1]].append((words, term))
 
@@ -63,7 +63,7 @@ class Glossary:
     def matches(self, words: list[str], language: str) -> list[Match]:
         """The terms that occur in a text, the longest first, not overlapping.
 
-        `words` is the text split at white space; forms of the text's language and English ones (names are written so
+        `words` are those of the text (see `analysis.words_of`); forms of the text's language and English ones (names are written so
         in every language) are looked for.
         """
         found: list[Match] = []

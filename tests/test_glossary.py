@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from rag.analysis import words_of
 from rag.errors import ConfigurationError
 from rag.glossary import Glossary
 from rag.types import Term
@@ -9,11 +10,12 @@ from rag.types import Term
 GALAXY = Term({"en": ("galaxy",), "ko": ("은하",), "hu": ("galaxis",)})
 CLUSTER = Term({"en": ("galaxy cluster",), "ko": ("은하단",), "hu": ("galaxishalmaz",)})
 TELESCOPE = Term({"en": ("space telescope",), "ko": ("우주망원경",), "hu": ("űrtávcső", "űrteleszkóp")})
+WEBB = Term({"en": ("James Webb Space Telescope", "JWST"), "ko": ("제임스 웹 우주망원경",), "hu": ("James Webb-űrtávcső",)})
 STAR = Term({"en": ("star",), "ko": ("별",), "hu": ("csillag",)})
 
 
 def found(words: str, language: str) -> list[Term]:
-    return [match.term for match in Glossary([GALAXY, CLUSTER, TELESCOPE, STAR]).matches(words.split(), language)]
+    return [match.term for match in Glossary([GALAXY, CLUSTER, TELESCOPE, WEBB, STAR]).matches(words_of(words), language)]
 
 
 def test_inflected_forms_are_found() -> None:
@@ -33,6 +35,11 @@ def test_the_longest_form_wins() -> None:
 
 def test_spaces_inside_a_korean_form_are_optional() -> None:
     assert found("우주 망원경의 거울", "ko") == [TELESCOPE]
+
+
+def test_a_name_with_a_hyphen_is_found() -> None:
+    assert found("A James Webb-űrtávcsővel mit", "hu") == [WEBB]
+    assert found("JWST의 거울", "ko") == [WEBB]
 
 
 def test_one_syllable_is_not_found_inside_a_longer_word() -> None:
