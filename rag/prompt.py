@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from typing import TYPE_CHECKING
 
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import LANGUAGES
 from rag.text import normalise
 from rag.types import PAGE_BREAK, Chunk, Hit, Term, Turn
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
 
 NO_ANSWER = "NO_ANSWER"
 """What a model replies when the passages do not answer the question."""
@@ -195,12 +197,14 @@ def build_messages(
     history: Sequence[Turn],
     count_tokens: Callable[[str], int],
     budget: int,
-) -> list[BaseMessage]:
+) -> "list[BaseMessage]":
     """The messages for a model, at most `budget` tokens by `count_tokens`: system, history, passages and question.
 
     The passages come in full from the best on, as many as fit (of the first one a part, if it must be); what is left
     goes to the history, newest first. Raises ContextTooSmall if not even the question fits.
     """
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
     system = prompts.system.render(domain=harmless(domain_title), no_answer=NO_ANSWER)
 
     def ask(passages: Sequence[str]) -> str:
