@@ -1,0 +1,148 @@
+import pytest
+
+from rag.cite import check, passage_spans, quote
+from rag.types import Chunk, Hit
+from tests.doubles import WordEmbedder
+
+
+def hit(text: str, number: int = 1, language: str = "en", first_page: int = 3) -> Hit:
+    last = first_page + text.count("\f")
+    return Hit(Chunk(f"c{number}", "d", "Guide", "g.pdf", language, first_page, last, 0, len(text), (), text), 1.0)
+
+
+HITS = [
+    hit("The internship lasts six weeks. It may be split in two parts.", 1),
+    hit("The form is handed in at the office. The deadline is 30 April 2026.", 2),
+    hit("Travel costs are not paid back to students of the department.", 3),
+]
+
+
+def numbers(checked) -> list[tuple[int, ...]]:
+    return [sentence.citations for sentence in checked.sentences]
+
+
+def test_citations_are_numbered_by_first_use():
+    checked = check("The deadline is 30 April 2026 [2]. The internship lasts six weeks [1].", HITS, "en")
+    assert checked.text == "The deadline is 30 April 2026. [1] The internship lasts six weeks. [2]"
+    assert [(citation.number, citation.chunk.id) for citation in checked.citations] == [(1, "c2"), (2, "c1")]
+    assert numbers(checked) == [(1,), (2,)]
+    assert [sentence.text for sentence in checked.sentences][0] == "The deadline is 30 April 2026."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The internship lasts six weeks [1].",
+        "The internship lasts six weeks. [1]",
+        "The internship lasts six weeks.[1]",
+        "The internship lasts six weeks【1】.",
+        "The internship lasts six weeks [Passage 1].",
+        "The internship lasts six weeks [^1].",
+        "The internship lasts six weeks [1](http://example.org/x).",
+        "The internship lasts six weeks [1, 9].",
+        "The internship lasts six weeks [1][1].",
+        "The internship lasts six weeks [7].",
+        "The internship lasts six weeks [0].",
+        "The internship lasts six weeks.",
+        "The internship lasts six weeks [3].",
+        "The internship\u200b lasts six\x07 weeks.",
+    ],
+)
+def test_every_way_of_citing_ends_in_the_right_passage(text):
+    checked = check(text, HITS, "en")
+    assert checked.text == "The internship lasts six weeks. [1]"
+    assert checked.citations[0].chunk.id == "c1" and checked.sentences[0].supported
+
+
+def test_several_passages_for_a_sentence():
+    hits = [HITS[0], hit("An internship of six weeks lasts longer.", 4)]
+    for marker in ("[1, 2]", "[1][2]", "[1-2]", "[1]–[2]"):
+        checked = check(f"The internship lasts six weeks {marker}.", hits, "en")
+        assert numbers(checked) == [(1, 2)], marker
+
+
+def test_what_nothing_supports_is_marked():
+    checked = check("The salary is 900 euros each month [1]. The internship lasts six weeks.", HITS, "en")
+    assert [sentence.supported for sentence in checked.sentences] == [False, True]
+    assert checked.text == "The salary is 900 euros each month. The internship lasts six weeks. [1]"
+
+
+def test_short_sentences_need_no_source():
+    checked = check("Yes. The internship lasts six weeks.", HITS, "en")
+    assert [(sentence.citations, sentence.supported) for sentence in checked.sentences] == [((), True), ((1,), True)]
+
+
+def test_meaning_helps_where_the_embedder_knows_the_language():
+    # Four of seven terms are shared: 0.57 is enough alone; with three it takes the cosine.
+    text = "Students hand the deadline form in."
+    assert check(text, HITS, "en", WordEmbedder()).sentences[0].supported
+    unsupported = check("Astronauts train under water near Houston.", HITS, "en", WordEmbedder())
+    assert not unsupported.sentences[0].supported
+
+
+def test_across_languages_the_model_s_citation_stands_if_the_numbers_agree():
+    right = check("A határidő 2026. április 30. a hallgatók számára [2].", HITS, "hu", WordEmbedder())
+    assert right.citations[0].chunk.id == "c2" and all(sentence.supported for sentence in right.sentences)
+    wrong = check("A leadási határidő 2027 áprilisában lesz a hallgatók számára [2].", HITS, "hu", WordEmbedder())
+    assert wrong.citations == () and not wrong.sentences[0].supported
+
+
+@pytest.mark.parametrize(
+    ("language", "passage", "answer", "strange"),
+    [
+        (
+            "hu",
+            "A szakmai gyakorlat időtartama hat hét. A kérelmet a titkárságon kell leadni.",
+            "A kérelmet a titkárságra kell leadni.",
+            "A hallgatók ingyen utazhatnak a vonaton.",
+        ),
+        (
+            "ko",
+            "다누리는 2022년 8월 5일에 발사되었다. 다누리는 달 궤도를 돈다.",
+            "다누리는 2022년 8월 5일 발사되었습니다.",
+            "학생 식당은 매일 아침 일찍 문을 엽니다.",
+        ),
+    ],
+)
+def test_hungarian_and_korean(language, passage, answer, strange):
+    checked = check(f"{answer} {strange}", [hit(passage, language=language)], language, WordEmbedder())
+    assert [sentence.supported for sentence in checked.sentences] == [True, False]
+    assert checked.citations[0].quote in passage
+
+
+def test_lines_and_lists_keep_their_shape():
+    text = "These hold:\n\n- The internship lasts six weeks [1]\n- Travel costs are not paid back [3]"
+    assert check(text, HITS, "en").text == (
+        "These hold:\n\n- The internship lasts six weeks [1]\n- Travel costs are not paid back [2]"
+    )
+
+
+def test_nothing_to_check():
+    for text in ("", " \n", "[1]"):
+        assert check(text, HITS, "en").citations == ()
+    assert check("The internship lasts six weeks [1].", [], "en").text == "The internship lasts six weeks."
+
+
+def test_a_quote_stands_on_one_page():
+    chunk = hit("One begins here. A sentence that\fruns over to the next page. End.").chunk
+    assert quote(chunk, 0, 16) == ("One begins here.", 3)
+    assert quote(chunk, 17, chunk.text.index(" End")) == ("runs over to the next page.", 4)
+    assert quote(chunk, chunk.text.index("End"), len(chunk.text)) == ("End.", 4)
+
+
+def test_quotes_are_exact_parts_of_the_passage():
+    for sentence in ("It may be split in two parts [1].", "The form is handed in at the office [2]."):
+        citation = check(sentence, HITS, "en").citations[0]
+        assert citation.quote in citation.chunk.text and "\f" not in citation.quote
+        assert citation.quote == sentence.replace(" [1]", "").replace(" [2]", "")
+
+
+def test_neighbouring_sentences_share_a_quote():
+    checked = check("The internship lasts six weeks [1]. It may be split in two parts [1].", HITS, "en")
+    assert checked.citations[0].quote == HITS[0].chunk.text
+
+
+def test_a_table_row_is_one_sentence():
+    row = "name: Danuri; launch: 5. August 2022. It flew; mass: 678 kg"
+    text = f"Heading\n\n{row}\n\nFirst. Second."
+    assert [text[start:end] for start, end in passage_spans(text)] == ["Heading", row, "First.", "Second."]
