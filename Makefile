@@ -1,22 +1,63 @@
 PYTHON ?=
 VENV ?= .venv
-UV = $(VENV)/bin/python -m uv
-SETUP = VENV=$(VENV) PYTHON=$(PYTHON) sh scripts/setup.sh
-LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
-	--no-header --no-emit-index-url --generate-hashes
+TESTS ?= tests
+# llama-cpp-python is compiled without its multimodal library, which nothing here uses.
+CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
+
+RUN = $(VENV)/bin/python
+SETUP = VENV="$(VENV)" PYTHON="$(PYTHON)" CMAKE_ARGS="$(CMAKE_ARGS)" sh scripts/setup.sh
+LOCK = $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--no-header --no-emit-index-url --generate-hashes $(if $(UPGRADE),--upgrade)
+BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
+DOMAINS = $(or $(DOMAIN),$(notdir $(patsubst %/,%,$(dir $(wildcard corpora/*/domain.toml)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test ingest check lock extra clean
+.PHONY: help setup run ingest eval test check lock extra clean
 
-help:  ## This list
-	@grep -E '^[a-z]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup:  ## The environment in .venv, pinned
+setup:  ## the environment in .venv, pinned (PYTHON=/path/to/python3.12 to choose one)
 	@$(SETUP) requirements.txt
 
-lock: setup  ## Resolve the dependencies again and write the locks (UPGRADE=1 takes newer versions)
-	$(LOCK) $(if $(UPGRADE),--upgrade) requirements.in -o requirements.txt
-	for name in uv dev gguf models; do \
-		$(LOCK) $(if $(UPGRADE),--upgrade) $$([ $$name != models ] || echo --excludes requirements/models.excludes) \
-			requirements/$$name.in -o requirements/$$name.txt || exit 1; \
-	done
+run: setup  ## set-up, index of what changed, then the page (PORT=7860 HOST=127.0.0.1)
+	@$(if $(PORT),LACERTA_PORT="$(PORT)") $(if $(HOST),LACERTA_HOST="$(HOST)") exec $(RUN) app.py
+
+ingest: setup  ## bring the indexes up to date (DOMAIN=space SOURCE=path)
+	@exec $(RUN) -m ingest $(DOMAIN) $(if $(SOURCE),--source "$(SOURCE)")
+
+eval: setup  ## figures on the domains' own questions (DOMAIN=space for one)
+	@for domain in $(DOMAINS); do $(RUN) -m evaluation domain $$domain || exit $$?; done
+
+test: setup  ## install what tests need and run all of them (TESTS=tests/test_text.py for some)
+	@$(SETUP) requirements/dev.txt
+	@if command -v c++ >/dev/null || $(RUN) -c "import llama_cpp" 2>/dev/null; then $(SETUP) requirements/gguf.txt; else \
+		echo "test: no C++ compiler, so the tests of GGUF models are skipped. On Debian: apt-get install build-essential"; fi
+	@[ -n "$(BROWSER)" ] || echo "test: no Chromium, so the tests of the page are skipped." \
+		"On Debian: apt-get install chromium. Elsewhere: make test CHROMIUM=/path/to/chrome"
+	CHROMIUM="$(BROWSER)" $(RUN) -m pytest $(TESTS)
+
+check: setup  ## ruff and mypy
+	@$(SETUP) requirements/dev.txt
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+lock: setup  ## resolve the dependencies again and write the locks (UPGRADE=1 for newer versions)
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements/uv.in -o requirements/uv.txt
+	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/gguf.in -o requirements/gguf.txt
+	$(LOCK) requirements/models.in -o requirements/models.txt --excludes requirements/models.excludes
+
+extra: setup  ## add to the environment: EXTRA=gguf (local chat models) or EXTRA=models (large embedders)
+	@case "$(EXTRA)" in \
+	gguf) ;; \
+	models) $(RUN) -c "import torch" 2>/dev/null || { echo "extra: install torch first, the build that fits" \
+		"the hardware: $(RUN) -m pip install torch (see https://pytorch.org/get-started)"; exit 2; } ;; \
+	*) echo "extra: EXTRA should be gguf or models, is now '$(EXTRA)'. For example: make extra EXTRA=gguf"; exit 2 ;; \
+	esac
+	@$(SETUP) requirements/$(EXTRA).txt
+
+clean:  ## remove the environment and tool caches; var/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

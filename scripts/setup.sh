@@ -58,7 +58,10 @@ install_with_pip() {
     "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps -r "$1"
 }
 
-[ -x "$venv/bin/python" ] && [ -d "$installed" ] || make_environment
+# Once something was installed there the environment is trusted, so that a later start runs no Python here.
+if [ ! -x "$venv/bin/python" ] || [ ! -d "$installed" ]; then
+    suitable "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1 || make_environment
+fi
 mkdir -p "$installed"
 for lock in "$@"; do
     record=$installed/$(basename "$lock")
