@@ -1,0 +1,1 @@
+"""The page and its server: thin converters over the typed events of `rag`. Knows nothing of files being ingested."""

@@ -1,0 +1,59 @@
+"""A visitor's conversation as values: each event of an answer makes the next value. Knows nothing of HTML or Gradio."""
+
+from dataclasses import dataclass, replace
+
+from rag.types import Answer, Event, Failed, Finished, Hit, Retrieved, Token, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One question and what became of it. `number` is 1-based in the conversation; `text` is what streamed so far.
+
+    `hits` is None until the passages were found. `failure` is the sentence that tells why there is no answer.
+    """
+
+    number: int
+    question: str
+    text: str = ""
+    hits: tuple[Hit, ...] | None = None
+    answer: Answer | None = None
+    failure: str = ""
+    stopped: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether the answer is still awaited."""
+        return not (self.answer or self.failure or self.stopped)
+
+
+Conversation = tuple[Exchange, ...]
+
+
+def advance(exchange: Exchange, event: Event) -> Exchange:
+    """The exchange after an event of the engine."""
+    match event:
+        case Retrieved(retrieval):
+            return replace(exchange, hits=retrieval.hits)
+        case Token(text):
+            return replace(exchange, text=exchange.text + text)
+        case Finished(answer):
+            return replace(exchange, answer=answer, text=answer.text)
+        case Failed(_, message):
+            return replace(exchange, failure=message)
+
+
+def stop(conversation: Conversation) -> Conversation:
+    """The conversation with its last exchange marked as stopped, where that one was still open."""
+    if not conversation or not conversation[-1].open:
+        return conversation
+    return (*conversation[:-1], replace(conversation[-1], stopped=True))
+
+
+def turns(conversation: Conversation) -> tuple[Turn, ...]:
+    """The history that a next question refers to: answered exchanges only."""
+    return tuple(
+        turn
+        for exchange in conversation
+        if exchange.answer
+        for turn in (Turn("user", exchange.question), Turn("assistant", exchange.answer.text))
+    )

@@ -1,0 +1,116 @@
+"""The HTTP server: the page in each language, its files, `/healthz`, and the headers that hold every response."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from gradio import mount_gradio_app
+
+from rag.settings import LANGUAGES, ROOT
+from web.page import Answering, build
+from web.texts import preferred_language
+from web.theme import STATIC, theme
+
+LANGUAGE_COOKIE = "lacerta_language"
+SECURITY_HEADERS = {
+    # Gradio starts from inline scripts and builds its components' templates with Function; all else is this origin's.
+    "content-security-policy": (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+# What the page asks of Gradio. Uploads, the file cache, its proxy and the rest of its routes are closed.
+GRADIO_PATHS = (
+    "assets/", "static/", "theme.css", "config", "gradio_api/queue/", "gradio_api/heartbeat/", "gradio_api/run/",
+    "gradio_api/cancel", "gradio_api/reset", "gradio_api/startup-events", "gradio_api/info",
+)  # fmt: skip
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Guard:
+    """ASGI middleware: closes the routes that the page does not need and adds the security headers."""
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                ours = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *ours]
+            await send(message)
+
+        _, language, *rest = scope["path"].split("/", 2)
+        inside = rest[0] if rest else ""
+        if language in LANGUAGES and inside and not inside.startswith(GRADIO_PATHS):
+            await PlainTextResponse("Not found", status_code=404)(scope, receive, send_guarded)
+        else:
+            await self.app(scope, receive, send_guarded)
+
+
+def create(engine: Answering) -> FastAPI:
+    """The application; each language's page is mounted at `/<language>/`."""
+    app = FastAPI(title="Lacerta", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Guard)
+
+    @app.get("/healthz")
+    def health() -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/")
+    def home(request: Request) -> Response:
+        """To the page in the language asked for, that chosen before, or that of the browser."""
+        chosen = request.query_params.get("language", "")
+        language = chosen or request.cookies.get(LANGUAGE_COOKIE, "")
+        if language not in LANGUAGES:
+            chosen, language = "", preferred_language(request.headers.get("accept-language", ""))
+        target = request.url.include_query_params().remove_query_params("language")
+        response = RedirectResponse(f"/{language}/{'?' + target.query if target.query else ''}", status_code=303)
+        response.headers["vary"] = "Accept-Language, Cookie"
+        if chosen:
+            response.set_cookie(LANGUAGE_COOKIE, language, max_age=365 * 24 * 3600, httponly=True, samesite="lax")
+        return response
+
+    @app.get("/favicon.ico")
+    def favicon() -> Response:
+        return _static("lizard.svg", "image/svg+xml")
+
+    @app.get("/manifest.json")
+    def manifest() -> Response:
+        # Gradio's page asks for one at the root whether or not it may be installed.
+        return JSONResponse({"name": "Lacerta", "icons": [{"src": "/static/lizard.svg", "sizes": "any"}]})
+
+    app.mount("/static", StaticFiles(directory=STATIC))
+    for language in LANGUAGES:
+        mount_gradio_app(
+            app, build(engine, language), f"/{language}", footer_links=[], run_history=False, allowed_paths=[],
+            blocked_paths=[str(ROOT), str(Path.home())], show_error=False, max_file_size=1, ssr_mode=False,
+            enable_monitoring=False, pwa=False, mcp_server=False, theme=theme(), css_paths=[STATIC / "lacerta.css"],
+            head=(
+                '<link rel="icon" type="image/svg+xml" href="/static/lizard.svg">'
+                '<script src="/static/lacerta.js" defer></script>'
+            ),
+            js=f"() => {{ document.documentElement.lang = '{language}'; }}",
+        )  # fmt: skip
+    return app
+
+
+def _static(name: str, media_type: str) -> Response:
+    return Response((STATIC / name).read_bytes(), media_type=media_type)
