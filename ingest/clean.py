@@ -1,0 +1,93 @@
+"""What stands on pages but is not the document's text: running headers and footers, page and line numbers.
+
+Knows nothing of files; `rag.text.normalise` does what concerns characters.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ingest.loaders.layout import Segment
+
+# Running headers, footers and page numbers stand in the outer eighth of the page.
+_MARGIN = 0.12
+_NUMBER_MARGIN = 0.15
+_PAGE_NUMBER = re.compile(
+    r"^\W*(?:page|oldal|p\.|페이지)?\W*(?:\d{1,4}|[ivxl]{1,6})\W*(?:(?:/|of|von|페이지|쪽|oldal)\W*\d{0,4})?\W*$",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\d+")
+_LEADING_NUMBER = re.compile(r"^(\d{1,4})(?:\s+|$)")
+_LEAST_LINE_NUMBERS = 10
+
+
+def without_furniture(
+    pages: Sequence[Sequence[Segment]], heights: Sequence[float], known: Sequence[str] = ()
+) -> list[list[Segment]]:
+    """The pages without page numbers and without what repeats in the margins of at least a third of them.
+
+    `known` are texts, such as title and author, that are running headers wherever they stand in the margin of a page
+    after the first: a document of two pages repeats nothing.
+    """
+    running = {" ".join(text.split()) for text in known if text.strip()}
+    counts = Counter(
+        key
+        for page, height in zip(pages, heights, strict=True)
+        for key in {_key(item) for item in page if _in_margin(item, height)}
+    )
+    least = max(2, (len(pages) + 2) // 3)
+    return [
+        [
+            item
+            for item in page
+            if not (_PAGE_NUMBER.match(item.text) and _in_margin(item, height, _NUMBER_MARGIN))
+            and not (
+                _in_margin(item, height)
+                and (
+                    (counts[_key(item)] >= least and (number > 0 or counts[_key(item)] > 2))
+                    or (number > 0 and " ".join(item.text.split()) in running)
+                )
+            )
+        ]
+        for number, (page, height) in enumerate(zip(pages, heights, strict=True))
+    ]
+
+
+def _in_margin(segment: Segment, height: float, margin: float = _MARGIN) -> bool:
+    return segment.bottom > (1 - margin) * height or segment.top < margin * height
+
+
+def _key(segment: Segment) -> tuple[str, int]:
+    # Headers alternate between left and right pages and carry the page number, but keep their height.
+    return _NUMBER.sub("#", " ".join(segment.text.split())), round(segment.bottom / 3)
+
+
+def without_line_numbers(pages: Sequence[Sequence[Segment]]) -> list[list[Segment]]:
+    """The pages without the line numbers that manuscripts carry in the margin, also where they touch the text."""
+    chains = [_number_chain(page) for page in pages]
+    numbered = sum(
+        len(chain) >= max(_LEAST_LINE_NUMBERS, len(page) // 4) for chain, page in zip(chains, pages, strict=True)
+    )
+    if 2 * numbered < len(pages):
+        return [list(page) for page in pages]
+    return [_without(page, chain) for page, chain in zip(pages, chains, strict=True)]
+
+
+def _number_chain(page: Sequence[Segment]) -> set[int]:
+    """The places of the segments that begin with a number whose neighbour stands close by."""
+    numbers = [(place, int(match[1])) for place, item in enumerate(page) if (match := _LEADING_NUMBER.match(item.text))]
+    return {
+        place
+        for row, (place, number) in enumerate(numbers)
+        if {number - 1, number + 1} & {value for _, value in numbers[max(0, row - 3) : row + 4]}
+    }
+
+
+def _without(page: Sequence[Segment], chain: set[int]) -> list[Segment]:
+    kept = []
+    for place, item in enumerate(page):
+        text = _LEADING_NUMBER.sub("", item.text) if place in chain else item.text
+        if text:
+            kept.append(replace(item, text=text))
+    return kept

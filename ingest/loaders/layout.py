@@ -1,0 +1,296 @@
+"""From the segments of PDF pages to blocks: columns read one after the other, lines joined to paragraphs, headings.
+
+Knows nothing of PDF files. Coordinates are points from the lower left corner of the page.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from ingest.blocks import Block
+from rag.text import normalise
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of text on one baseline. `hyphen` says that a word was divided at its end."""
+
+    text: str
+    left: float
+    right: float
+    bottom: float
+    top: float
+    size: float
+    bold: bool = False
+    hyphen: bool = False
+
+    def moved(self, upwards: float) -> "Segment":
+        return replace(self, bottom=self.bottom + upwards, top=self.top + upwards)
+
+    @property
+    def middle(self) -> float:
+        return (self.bottom + self.top) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    segments: tuple[Segment, ...]
+
+    @property
+    def box(self) -> Segment:
+        """One segment around the whole line, with the look of its longest part."""
+        longest = max(self.segments, key=lambda item: len(item.text))
+        return replace(
+            longest,
+            text=self.text,
+            left=min(item.left for item in self.segments),
+            right=max(item.right for item in self.segments),
+            bottom=min(item.bottom for item in self.segments),
+            top=max(item.top for item in self.segments),
+            bold=all(item.bold for item in self.segments),
+            hyphen=self.segments[-1].hyphen,
+        )
+
+    @property
+    def text(self) -> str:
+        text = self.segments[0].text
+        for before, item in pairwise(self.segments):
+            gap = (item.left - before.right) / max(before.size, item.size)
+            text += (" | " if self._cells(before, gap) else " " if gap > 0.12 else "") + item.text
+        return text
+
+    @property
+    def row(self) -> bool:
+        return " | " in self.text
+
+    @staticmethod
+    def _cells(before: Segment, gap: float) -> bool:
+        return gap > _CELL_GAP and not _MARKER.fullmatch(before.text.strip())
+
+
+# Wider than the space of a justified line, in letter sizes.
+_CELL_GAP = 2.0
+_HEADING_SIZE = 1.15
+_HEADING_CHARACTERS = 160
+_BOLD_HEADING_CHARACTERS = 100
+_MARKER = re.compile(r"[-•–*▪◦■□○●]|\(?(?:\d+|[a-z]|[ivx]+)[.)](?:\d+[.)]?)*|\d+(?:\.\d+)+|\d+\. ?§")
+_LIST_START = re.compile(r"(?:[-•–*▪◦■○●]|\(?(?:\d{1,2}|[a-z])[.)]) ?\S")
+_CAPITAL_HEADING = re.compile(r"(?:\d+(?:\.\d+)*\.?|[IVX]+\.) [A-ZÁÉÍÓÖŐÚÜŰ][A-ZÁÉÍÓÖŐÚÜŰ \-,:&]{3,}$")
+_SUBHEADING = re.compile(r"\d+(?:\.\d+)+\.? [A-ZÁÉÍÓÖŐÚÜŰ가-힣][^.;:!?]{2,70}$")
+_BULLET = re.compile(r"[-•–*▪◦■□○●]")
+_NUMBERED = re.compile(r"(\d+(?:\.\d+)*)\.? ")
+_SENTENCE_END = re.compile(r"[.!?:;。？！][\"'”’»)\]]*$")
+_LEAST_LINES_A_COLUMN = 5
+_SUSPENDED = frozenset({"és", "vagy", "illetve", "and", "or", "to"})
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+
+
+def lay_out(pages: Sequence[Sequence[Segment]]) -> tuple[tuple[Block, ...], ...]:
+    """The blocks of each page in reading order."""
+    lines = [_lines(in_reading_order(page)) for page in pages]
+    boxes = [[(line, line.box) for line in page] for page in lines]
+    weights: Counter[tuple[float, bool]] = Counter()
+    for page in boxes:
+        for _, box in page:
+            weights[round(box.size * 2) / 2, box.bold] += len(box.text)
+    if not weights:
+        return tuple(() for _ in pages)
+    body = max(weights, key=lambda look: weights[look])
+    words = Counter(word.lower() for page in boxes for _, box in page for word in _WORD.findall(normalise(box.text)))
+    groups = [_paragraphs(page, body) for page in boxes]
+    sizes = sorted(
+        {round(group[0][1].size * 2) / 2 for page in groups for group in page if _by_size(group, body)}, reverse=True
+    )
+    return tuple(
+        tuple(block for group in page if (block := _block(group, body, sizes, words)) is not None) for page in groups
+    )
+
+
+def in_reading_order(segments: Sequence[Segment]) -> list[Segment]:
+    """The segments column by column where the page has two columns, else as they are.
+
+    What runs over both columns, such as a title or a wide table, parts the page: what is above it is read before it.
+    """
+    gutter = _gutter(segments)
+    if gutter is None:
+        return list(segments)
+    spanning = [item.middle for item in segments if item.left < gutter - 2 and item.right > gutter + 2]
+
+    def place(item: Segment) -> tuple[int, int, int]:
+        # Parts of one line differ a little in height.
+        above = sum(middle > item.middle + 0.4 * item.size for middle in spanning)
+        if item.left < gutter - 2 and item.right > gutter + 2:
+            return above, 1, 0
+        return above, 0, int(item.left >= gutter - 2)
+
+    return sorted(segments, key=place)
+
+
+def _gutter(segments: Sequence[Segment]) -> float | None:
+    """The x between two columns of prose, None where the page has one column or a table."""
+    if len(segments) < 2 * _LEAST_LINES_A_COLUMN:
+        return None
+    lefts, rights = sorted(item.left for item in segments), sorted(item.right for item in segments)
+    margin = len(segments) // 20
+    left, right = lefts[margin], rights[-1 - margin]
+    total = sum(len(item.text) for item in segments)
+    best: tuple[int, list[float]] = (total, [])
+    steps = int((right - left) * 0.4 / 2)
+    for step in range(steps):
+        x = left + (right - left) * 0.3 + 2 * step
+        crossing = sum(len(item.text) for item in segments if item.left < x < item.right)
+        if crossing < best[0]:
+            best = (crossing, [x])
+        elif crossing == best[0]:
+            best[1].append(x)
+    crossing, places = best
+    if not places or crossing > 0.5 * total:
+        return None
+    gutter = places[len(places) // 2]
+    for column, width in (
+        ([item for item in segments if item.right <= gutter], gutter - left),
+        ([item for item in segments if item.left >= gutter], right - gutter),
+    ):
+        characters = sum(len(item.text) for item in column)
+        wide = sum(len(item.text) for item in column if item.right - item.left > 0.6 * width)
+        # The cells of a table are short; the lines of a column fill it.
+        if len(column) < _LEAST_LINES_A_COLUMN or characters < 0.12 * total or wide < 0.5 * characters:
+            return None
+    return gutter
+
+
+def _lines(segments: Iterable[Segment]) -> list[_Line]:
+    """Segments that follow each other on one baseline, such as table cells and superscripts, joined."""
+    lines: list[_Line] = []
+    for item in segments:
+        if lines:
+            before = lines[-1].segments[-1]
+            overlap = min(before.top, item.top) - max(before.bottom, item.bottom)
+            least = min(before.top - before.bottom, item.top - item.bottom)
+            if overlap > 0.5 * least and item.left >= before.right - 0.3 * before.size and not before.hyphen:
+                lines[-1] = _Line((*lines[-1].segments, item))
+                continue
+        lines.append(_Line((item,)))
+    return lines
+
+
+_Group = list[tuple[_Line, Segment]]
+
+
+def _paragraphs(lines: Sequence[tuple[_Line, Segment]], body: tuple[float, bool]) -> list[_Group]:
+    """Lines of a page grouped to paragraphs, headings and rows."""
+    groups: list[_Group] = []
+    pitches = [
+        before.bottom - after.bottom
+        for (_, before), (_, after) in pairwise(lines)
+        if 0 < before.bottom - after.bottom < 3 * before.size
+    ]
+    pitch = sorted(pitches)[len(pitches) // 3] if pitches else body[0] * 1.2
+    right = sorted(box.right for _, box in lines)
+    for line, box in lines:
+        if groups and _continues(groups[-1], line, box, pitch, right):
+            groups[-1].append((line, box))
+        else:
+            groups.append([(line, box)])
+    return groups
+
+
+def _continues(group: _Group, line: _Line, box: Segment, pitch: float, rights: list[float]) -> bool:
+    last_line, last = group[-1]
+    if line.row or last_line.row:
+        return False
+    alike = abs(box.size - last.size) <= 0.08 * last.size and box.bold == last.bold
+    step = last.bottom - box.bottom
+    if last.hyphen:
+        return abs(box.size - last.size) <= 0.2 * last.size
+    if not 0 < step <= 1.35 * max(pitch, last.size):
+        # A new column, or a figure in between: only a sentence that is plainly not over goes on.
+        return alike and not _SENTENCE_END.search(last.text) and box.text[:1].islower() and len(last.text) > 20
+    if not alike:
+        # A bold or italic word may make up most of a line; a heading is set apart by its size or by being short.
+        return abs(box.size - last.size) <= 0.08 * last.size and len(group) > 1 and box.text[:1].islower()
+    if _CAPITAL_HEADING.match(last.text) and box.text.isupper() and not _NUMBERED.match(box.text):
+        return True
+    if _LIST_START.match(box.text) or any(_numbered_heading(item.text) for item in (last, box)):
+        return False
+    first = group[0][1]
+    listed = bool(_LIST_START.match(first.text))
+    # A line that ends a sentence well before the edge ends its paragraph; so does one before an indented line.
+    edge = next((right for right in reversed(rights) if right < last.left + 0.62 * (rights[-1] - last.left)), None)
+    column = edge if edge is not None and edge > last.right + 0.1 else rights[-1]
+    short = last.right < last.left + 0.85 * (column - last.left)
+    if _SENTENCE_END.search(last.text) and (short or box.left > last.left + 0.8 * box.size) and not listed:
+        return False
+    return not (_SENTENCE_END.search(last.text) and box.left < first.left - 0.8 * box.size)
+
+
+def _numbered_heading(text: str) -> bool:
+    return bool(_CAPITAL_HEADING.match(text) or _SUBHEADING.match(text))
+
+
+def _by_size(group: _Group, body: tuple[float, bool]) -> bool:
+    text = " ".join(box.text for _, box in group)
+    return (
+        group[0][1].size >= _HEADING_SIZE * body[0]
+        and len(text) <= _HEADING_CHARACTERS
+        and sum(letter.isalpha() for letter in text) >= 2
+        and not group[0][0].row
+        and not _BULLET.match(text)
+    )
+
+
+def _level(group: _Group, text: str, body: tuple[float, bool], sizes: list[float]) -> int:
+    """0 for a paragraph; sizes above that of the body give the upper levels, bold and capital lines the next ones."""
+    first = group[0][1]
+    if _by_size(group, body):
+        return min(1 + sizes.index(round(first.size * 2) / 2), 6)
+    numbered = _NUMBERED.match(text)
+    depth = numbered[1].count(".") if numbered else 0
+    if _numbered_heading(text):
+        return min(len(sizes) + 1 + depth, 6)
+    plain = len(text) > _BOLD_HEADING_CHARACTERS or len(group) > 2 or group[0][0].row or _BULLET.match(text)
+    if body[1] or plain or not all(box.bold for _, box in group) or first.size < 0.9 * body[0]:
+        return 0
+    if text[-1:] in ".,;" or sum(letter.isalpha() for letter in text) < 2:
+        return 0
+    return min(len(sizes) + 1 + depth, 6)
+
+
+def _block(group: _Group, body: tuple[float, bool], sizes: list[float], words: Counter[str]) -> Block | None:
+    text = ""
+    for _, box in group:
+        text = _joined(text, box.text, words) if text else box.text
+        if box.hyphen:
+            text += "\u00ad"
+    text = normalise(text.removesuffix("\u00ad") + ("-" if text.endswith("\u00ad") else "")).replace("\n", " ").strip()
+    if not text:
+        return None
+    if group[0][0].row:
+        return Block(text, row=True)
+    return Block(text, _level(group, text, body, sizes))
+
+
+def _joined(text: str, following: str, words: Counter[str]) -> str:
+    """Two lines in one; a word divided at the line's end is mended.
+
+    The hyphen stays where the document writes the word with it elsewhere, before a capital or a digit, and where it
+    stands for a second part (`be- és kimenet`).
+    """
+    divided = text.endswith("\u00ad")
+    text = text.removesuffix("\u00ad")
+    if not divided and not re.search(r"[^\W\d_]-$", text):
+        return f"{text} {following}"
+    head = text if divided else text[:-1]
+    # normalise composes the accents that some PDF files set apart from their letters.
+    before = re.search(r"[^\W_]*$", normalise(head))
+    after = re.match(r"[^\W_]*", normalise(following))
+    first, second = before[0] if before else "", after[0] if after else ""
+    if second in _SUSPENDED:
+        return f"{head}- {following}"
+    hyphenated, whole = f"{first}-{second}".lower(), f"{first}{second}".lower()
+    keep = not second or not second[0].islower() or first.isdigit()
+    if keep or (words[hyphenated] and not words[whole]):
+        return f"{head}-{following}"
+    return head + following

@@ -1,0 +1,350 @@
+"""Brings the index of a domain up to date: find, load, split, embed, write a new version aside, publish it.
+
+Whatever happens on the way, the version that served before goes on serving until the new one is complete.
+"""
+
+import errno
+import hashlib
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ingest.blocks import Loaded, page_text
+from ingest.loaders.errors import LoadError
+from ingest.lock import locked
+from ingest.plan import Content, Plan, fingerprint, make_plan, old_manifest, read_contents
+from ingest.report import Problem, Report, load_problems, save_problems
+from ingest.sources import READ_KINDS, find_files
+from ingest.split import embedding_text, split
+from ingest.vector_cache import VectorCache
+from ingest.worker import Worker
+from rag.errors import LacertaError
+from rag.index import (
+    DocumentRecord,
+    IndexWriter,
+    Manifest,
+    current_version,
+    domain_index_folder,
+    publish,
+    versions,
+)
+from rag.languages import detect
+from rag.settings import Domain, Settings, load_domain
+from rag.types import Chunk, Document, Embedder, Page
+
+KEPT_VERSIONS = 3
+# Chunks that are embedded and written together, and files that are parsed ahead meanwhile.
+_WRITE_CHUNKS = 512
+_AHEAD = 4
+_TITLE_CHARACTERS = 200
+_BUILDING = ".building"
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage (`hashing`, `reading`, `embedding`), what is done of it and what there is in all so far."""
+
+
+def no_progress(stage: str, done: int, total: int) -> None:
+    """For callers that show none."""
+
+
+def bring_up_to_date(
+    settings: Settings,
+    domain_name: str,
+    *,
+    sources: Sequence[Path] | None = None,
+    rebuild: bool = False,
+    dry_run: bool = False,
+    progress: Progress = no_progress,
+) -> Report:
+    """Publishes a new version if the files, the embedder or the splitter changed, and reports.
+
+    `sources`, files or folders, take the place of the domain's own `sources/`. `rebuild` reads and writes everything
+    again (vectors stay cached); `dry_run` only compares. Raises ConfigurationError for a wrong domain, LacertaError
+    where nothing could be published; single files that fail are in the report.
+    """
+    started = time.perf_counter()
+    domain = load_domain(settings, domain_name)
+    with _explained(settings, domain_name):
+        if dry_run:
+            report = _run(settings, domain, sources or (), rebuild, True, progress)
+        else:
+            with locked(domain_index_folder(settings, domain_name) / "LOCK", domain_name):
+                report = _run(settings, domain, sources or (), rebuild, False, progress)
+    return replace(report, seconds=time.perf_counter() - started)
+
+
+def roll_back(settings: Settings, domain_name: str) -> Report:
+    """Makes the version before the current one current. Raises LacertaError where there is none."""
+    load_domain(settings, domain_name)
+    with _explained(settings, domain_name), locked(domain_index_folder(settings, domain_name) / "LOCK", domain_name):
+        current = current_version(settings, domain_name)
+        earlier = [version for version in versions(settings, domain_name) if current and version < current]
+        if not earlier:
+            raise LacertaError(
+                f'"{domain_name}" has no version before {current or "the first"}: nothing to go back to.'
+            )
+        publish(settings, domain_name, earlier[-1])
+        manifest = Manifest.load(domain_index_folder(settings, domain_name) / earlier[-1])
+        return Report(
+            domain_name, unchanged=len(manifest.documents), chunks=manifest.chunks, version=earlier[-1], published=True
+        )
+
+
+def _run(
+    settings: Settings, domain: Domain, sources: Sequence[Path], rebuild: bool, dry_run: bool, progress: Progress
+) -> Report:
+    from rag.embed import load_embedder
+
+    files, refused = find_files(domain, sources)
+    refusals = [Problem(item.source, item.reason) for item in refused]
+    if not files:
+        where = ", ".join(map(str, sources)) or str(domain.source_folder)
+        raise LacertaError(f"There is nothing to ingest in {where}: put {READ_KINDS} there.")
+    embedder = load_embedder(settings.embedder, settings)
+    contents, unreadable = read_contents(files, lambda done, total: progress("hashing", done, total))
+    version = current_version(settings, domain.name)
+    folder = domain_index_folder(settings, domain.name)
+    current = old_manifest(folder / version) if version else None
+    shape = fingerprint(domain)
+    alike = current is not None and not rebuild and (current.embedder, current.splitter) == (embedder.name, shape)
+    known, warnings = load_problems(folder / version) if alike and version else ((), ())
+    plan = make_plan(contents, current, known, anew=not alike)
+    problems = [*refusals, *unreadable, *plan.known_failures]
+    if dry_run or not plan.needed:
+        here = {file.source for file in files}
+        kept = tuple(warning for warning in warnings if warning.source in here)
+        report = _report(domain, plan, problems, kept, current)
+        return replace(report, dry_run=dry_run)
+    build = _Build(settings, domain, embedder, shape, plan, progress)
+    manifest = build.publish_new_version(problems, current.version if current else "")
+    failed = {problem.source for problem in build.failures}
+    succeeded = replace(
+        plan,
+        changes=tuple((what, source) for what, source in plan.changes if what == "removed" or source not in failed),
+    )
+    report = _report(domain, succeeded, [*problems, *build.failures], tuple(build.warnings), manifest)
+    return replace(report, embedded=build.embedded, published=True)
+
+
+def _report(
+    domain: Domain,
+    plan: Plan,
+    problems: Sequence[Problem],
+    warnings: tuple[Problem, ...],
+    manifest: Manifest | None,
+) -> Report:
+    added, updated = plan.count("added"), plan.count("updated")
+    failed = {problem.source for problem in problems}
+    standing = sum(content.source not in failed for content in plan.contents)
+    return Report(
+        domain.name,
+        added=added,
+        updated=updated,
+        unchanged=standing - added - updated,
+        removed=plan.count("removed"),
+        failed=len(problems),
+        renamed=plan.count("renamed"),
+        chunks=manifest.chunks if manifest else 0,
+        version=manifest.version if manifest else "",
+        failures=tuple(sorted(problems, key=lambda problem: problem.source)),
+        warnings=warnings,
+        changes=plan.changes,
+    )
+
+
+@dataclass(slots=True)
+class _Build:
+    """One new version in the making."""
+
+    settings: Settings
+    domain: Domain
+    embedder: Embedder
+    splitter: str
+    plan: Plan
+    progress: Progress
+    failures: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    embedded: int = 0
+
+    def publish_new_version(self, problems: Sequence[Problem], previous: str) -> Manifest:
+        folder = domain_index_folder(self.settings, self.domain.name)
+        _remove_remains(folder)
+        created = datetime.now(UTC)
+        version = created.strftime("%Y%m%dT%H%M%S%fZ")
+        latest = max([previous, *versions(self.settings, self.domain.name)])
+        if version <= latest:
+            # The clock was set back; versions are ordered by name.
+            version = latest + "+"
+        building = folder / (version + _BUILDING)
+        building.mkdir(parents=True)
+        try:
+            writer = IndexWriter(building, self.embedder.dimension)
+            try:
+                records, digest = self._write(writer)
+            except BaseException:
+                writer.abandon()
+                raise
+            chunks = writer.finish()
+            if not records:
+                reasons = "; ".join(f"{item.source}: {item.reason}" for item in self.failures[:3])
+                raise LacertaError(f'No file of "{self.domain.name}" could be read, nothing was published. {reasons}')
+            save_problems(building, (*problems, *self.failures), tuple(self.warnings))
+            building.rename(folder / version)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+        manifest = Manifest(
+            domain=self.domain.name,
+            version=version,
+            created=created.isoformat(timespec="seconds"),
+            embedder=self.embedder.name,
+            dimension=self.embedder.dimension,
+            splitter=self.splitter,
+            documents=tuple(records),
+            chunks=chunks,
+            digest=digest,
+        )
+        manifest.save(folder / version)
+        publish(self.settings, self.domain.name, version)
+        for old in versions(self.settings, self.domain.name)[:-KEPT_VERSIONS]:
+            if old != version:
+                shutil.rmtree(folder / old, ignore_errors=True)
+        return manifest
+
+    def _write(self, writer: IndexWriter) -> tuple[list[DocumentRecord], str]:
+        """Writes all documents; their records and the digest over the sorted chunk ids and texts."""
+        records: list[DocumentRecord] = []
+        hashes: list[tuple[str, bytes]] = []
+        pending: list[Chunk] = []
+        cache_folder = self.settings.var / "cache"
+        with VectorCache(cache_folder, self.embedder.name, self.embedder.dimension) as cache:
+            for number, (content, loaded) in enumerate(self._loaded(), 1):
+                self.progress("reading", number, len(self.plan.contents))
+                if isinstance(loaded, LoadError):
+                    self.failures.append(Problem(content.source, str(loaded), content.sha256))
+                    continue
+                document = _document(self.domain, content, loaded)
+                chunks = split(document, loaded.pages)
+                if not chunks:
+                    self.failures.append(Problem(content.source, "it holds no text", content.sha256))
+                    continue
+                self.warnings += [Problem(content.source, note, content.sha256) for note in loaded.notes]
+                records.append(_record(document, content, loaded, len(chunks)))
+                hashes += [(chunk.id, hashlib.sha256(chunk.text.encode()).digest()) for chunk in chunks]
+                pending += chunks
+                while len(pending) >= _WRITE_CHUNKS:
+                    self._add(writer, cache, pending[:_WRITE_CHUNKS])
+                    del pending[:_WRITE_CHUNKS]
+            if pending:
+                self._add(writer, cache, pending)
+        digest = hashlib.sha256()
+        for name, text in sorted(hashes):
+            digest.update(name.encode() + text)
+        return records, digest.hexdigest()
+
+    def _add(self, writer: IndexWriter, cache: VectorCache, chunks: Sequence[Chunk]) -> None:
+        before = self.embedded
+        vectors, embedded = cache.embed(
+            [embedding_text(chunk) for chunk in chunks],
+            self.embedder,
+            lambda done, total: self.progress("embedding", before + done, before + total),
+        )
+        self.embedded += embedded
+        writer.add(chunks, vectors)
+
+    def _loaded(self) -> Iterator[tuple[Content, Loaded | LoadError]]:
+        """The contents with their documents, in order; a few are parsed ahead while earlier ones are embedded."""
+
+        def load(content: Content) -> Loaded | LoadError:
+            try:
+                loaded, digest = worker.load(content.files[0].path, content.source)
+            except LoadError as error:
+                return error
+            if digest != content.sha256:
+                return LoadError("it changed while it was read: run the ingest again")
+            return loaded
+
+        with Worker() as worker, ThreadPoolExecutor(1) as pool:
+            waiting: list[tuple[Content, Future[Loaded | LoadError]]] = []
+            try:
+                for content in self.plan.contents:
+                    waiting.append((content, pool.submit(load, content)))
+                    if len(waiting) > _AHEAD:
+                        first, future = waiting.pop(0)
+                        yield first, future.result()
+                for first, future in waiting:
+                    yield first, future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                worker.stop()
+                raise
+
+
+def _document(domain: Domain, content: Content, loaded: Loaded) -> Document:
+    stem = Path(content.source).stem.replace("_", " ").replace("-", " ").strip()
+    title = domain.titles.get(content.source) or loaded.title or stem
+    pages = tuple(Page(number, page_text(blocks)) for number, blocks in enumerate(loaded.pages, 1))
+    return Document(
+        id=content.sha256[:32],
+        domain=domain.name,
+        title=" ".join(title.split())[:_TITLE_CHARACTERS],
+        source=content.source,
+        language=detect("\n".join(page.text for page in pages)[:20_000]),
+        pages=pages,
+        metadata={"kind": loaded.kind, **loaded.metadata},
+    )
+
+
+def _record(document: Document, content: Content, loaded: Loaded, chunks: int) -> DocumentRecord:
+    return DocumentRecord(
+        id=document.id,
+        source=document.source,
+        title=document.title,
+        language=document.language,
+        kind=loaded.kind,
+        sha256=content.sha256,
+        size=content.size,
+        pages=len(document.pages),
+        chunks=chunks,
+        names=content.names,
+        metadata=dict(loaded.metadata),
+    )
+
+
+def _remove_remains(folder: Path) -> None:
+    """Removes what a killed ingest left; nobody else builds here while the lock is held."""
+    for path in folder.iterdir():
+        if path.is_dir() and not (path / "manifest.json").exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _explained(settings: Settings, domain: str) -> Iterator[None]:
+    """Faults of the disk as LacertaError, in a sentence that says what to do."""
+    kept = f'The version of "{domain}" that served before is untouched.'
+    try:
+        yield
+    except LacertaError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise LacertaError(f"The disk of {settings.var} is full: free some space and run again. {kept}") from error
+        raise LacertaError(
+            f"{error.filename or settings.var} cannot be used ({error.strerror}): check its permissions or set"
+            f" LACERTA_VAR to a folder that can be written. {kept}"
+        ) from error
+    except Exception as error:
+        # Chroma, tantivy and SQLite wrap what the system said in errors of their own.
+        if isinstance(error, sqlite3.Error) or type(error).__module__.startswith(("chromadb", "tantivy")):
+            free = shutil.disk_usage(settings.var).free if settings.var.exists() else 0
+            advice = "free some space" if free < 50_000_000 or "full" in str(error) else "check its permissions"
+            raise LacertaError(
+                f"The index under {settings.var} could not be written ({error}): {advice}. {kept}"
+            ) from error
+        raise
