@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
 def _ingest(settings: Settings, name: str, arguments: argparse.Namespace) -> Report:
     if arguments.rollback:
         return roll_back(settings, name)
-    with _Bars(name) as bars:
+    with Bars(name) as bars:
         return bring_up_to_date(
             settings,
             name,
@@ -102,7 +102,7 @@ def _ingest(settings: Settings, name: str, arguments: argparse.Namespace) -> Rep
 _UNITS = {"hashing": "file", "reading": "file", "embedding": "chunk"}
 
 
-class _Bars:
+class Bars:
     """A progress bar a stage on standard error, on a terminal only."""
 
     def __init__(self, domain: str) -> None:

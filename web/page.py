@@ -73,9 +73,9 @@ def header_html(language: str, domain: str) -> str:
         for code in LANGUAGES
     )
     return (
-        '<div class="brand"><img src="/static/lizard.svg" alt="" width="40" height="40">'
+        '<div class="top"><div class="brand"><img src="/static/lizard.svg" alt="" width="40" height="40">'
         f"<div><h1>Lacerta</h1><p>{escape(strings['tagline'])}</p></div></div>"
-        f'<nav class="languages" aria-label="{escape(strings["interface_language"])}">{links}</nav>'
+        f'<nav class="languages" aria-label="{escape(strings["interface_language"])}">{links}</nav></div>'
     )
 
 

@@ -71,6 +71,7 @@ def _entry(
     paged = chunk.source.lower().endswith(".pdf")
     facts = [texts["page"].format(page=", ".join(map(str, pages)))] if paged else []
     facts.append(texts.get(chunk.language, texts["other"]))
+    quote = quote_html(chunk.text, [citation.quote for citation in citations])
     tags = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     badge = f'<span class="number" aria-label="{escape(texts["citation"].format(number=number))}">{number}</span>'
     return (
@@ -78,13 +79,13 @@ def _entry(
         f"<header>{badge if number else ''}<h4>{escape(chunk.title)}</h4></header>"
         f'<p class="facts">{tags}</p>'
         f'<p class="path">{escape(" › ".join(chunk.headings))}</p>'
-        f'<blockquote lang="{escape(chunk.language)}">{quote_html(chunk.text, [c.quote for c in citations])}</blockquote>'
+        f'<blockquote lang="{escape(chunk.language)}">{quote}</blockquote>'
         "</article>"
     ).replace('<p class="path"></p>', "").replace(' id=""', "")
 
 
 def quote_html(text: str, quotes: Sequence[str]) -> str:
-    """A passage with its quotes emphasised and what is far from them left out. Quotes that are not in it are ignored."""
+    """A passage with its quotes emphasised, without what is far from them. Quotes that are not in it are ignored."""
     text = flatten(text)
     spans: list[tuple[int, int]] = []
     for quote in quotes:

@@ -1,4 +1,4 @@
-"""The page served with a scripted engine, for what real documents cannot show on demand: a slow, failing or hostile model.
+"""The page with a scripted engine, for what real documents do not show on demand: a slow, failing or hostile model.
 
 `python -m tests.browser.scripted PORT`
 """

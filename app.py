@@ -1,0 +1,126 @@
+"""The one process: brings every domain's index up to date, then serves the page on one port. `python app.py`"""
+
+import os
+import socket
+import sys
+import tempfile
+import threading
+from types import ModuleType
+
+from rag.errors import ConfigurationError, LacertaError
+from rag.settings import Settings, domain_names
+
+# Read by gradio and chromadb when they are imported.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["ANONYMIZED_TELEMETRY"] = "False"
+
+
+def main() -> int:
+    """0 when stopped by a person, 1 when it can't serve, 2 when a setting is wrong."""
+    try:
+        settings = Settings.from_environment()
+        names = domain_names(settings)
+        check_port(settings)
+        check_var(settings)
+        server = Background("web.server")
+        for name in names:
+            bring_up_to_date(settings, name)
+        serve(settings, server.module())
+    except LacertaError as error:
+        print(f"lacerta: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigurationError) else 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+    return 0
+
+
+class Background:
+    """A module imported beside other work: gradio takes seconds, the check of the indexes does not need it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._thread = threading.Thread(target=self._load, daemon=True)
+        self._thread.start()
+
+    def _load(self) -> None:
+        try:
+            __import__(self._name)
+        except Exception:
+            # `module` imports it again and raises what happened where it can be seen.
+            return
+
+    def module(self) -> ModuleType:
+        self._thread.join()
+        __import__(self._name)
+        return sys.modules[self._name]
+
+
+def check_port(settings: Settings) -> None:
+    """Raises LacertaError when the address can't be listened on, before any work is done for it."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            other = settings.port + 1 if settings.port < 65535 else 7860
+            raise LacertaError(
+                f"Port {settings.port} on {settings.host} can't be used: {error.strerror}. "
+                f"Stop what uses it, or take another one: make run PORT={other}."
+            ) from error
+
+
+def check_var(settings: Settings) -> None:
+    """Raises LacertaError when nothing can be written where the indexes go."""
+    try:
+        settings.var.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.var):
+            pass
+    except OSError as error:
+        raise LacertaError(
+            f"Can't write to {settings.var}: {error.strerror}. Make it writable or set LACERTA_VAR to another folder."
+        ) from error
+
+
+def bring_up_to_date(settings: Settings, name: str) -> None:
+    """Indexes what changed in a domain. Where that fails, says so and leaves what there is to serve."""
+    from ingest.__main__ import Bars
+    from ingest.pipeline import bring_up_to_date as ingest
+    from rag.index import current_version
+
+    try:
+        with Bars(name) as bars:
+            report = ingest(settings, name, progress=bars.show)
+    except ConfigurationError:
+        raise
+    except LacertaError as error:
+        version = current_version(settings, name)
+        what = f"The index of before ({version}) is served." if version else "It can't answer until that is mended."
+        print(f"lacerta: {error} {what}", file=sys.stderr)
+    else:
+        if report.embedded or report.failures:
+            print(report.table(), flush=True)
+
+
+def serve(settings: Settings, server: ModuleType) -> None:
+    """Serves until stopped; models and indexes are opened beside the first visitors' page."""
+    import uvicorn
+    from rag.answer import Engine
+
+    engine = Engine(settings)
+    try:
+        app = server.create(engine)
+        threading.Thread(target=engine.warm_up, daemon=True).start()
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        print(f"Lacerta is on http://{host}:{settings.port} (Ctrl-C stops it)", flush=True)
+        # Open pages hold a connection each; they must not hold up the end.
+        uvicorn.run(
+            app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=2,
+            server_header=False,
+        )  # fmt: skip
+    finally:
+        engine.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
