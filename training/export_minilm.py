@@ -193,6 +193,7 @@ def main() -> None:
     facts = {
         "model": "sentence-transformers/all-MiniLM-L6-v2",
         "dimension": DIMENSION,
+        "languages": ["en"],
         "maximum_tokens": MAXIMUM_TOKENS,
         "sha256": {path.name: sha256(path) for path in (model, tokenizer)},
     }
