@@ -1,6 +1,6 @@
 """The page with a scripted engine, for what real documents do not show on demand: a slow, failing or hostile model.
 
-`python -m tests.browser.scripted PORT`
+`python tests/browser/scripted.py PORT`, with the project on PYTHONPATH.
 """
 
 import sys
