@@ -106,7 +106,7 @@ def check(text: str, hits: Sequence[Hit], language: str, embedder: Embedder | No
     sentences: list[Sentence] = []
     parts: list[str] = []
     at = 0
-    for index, (start, end) in enumerate(spans):
+    for index, (_, end) in enumerate(spans):
         places, supported = _places(index, claimed[index], support)
         for place in places:
             numbers.setdefault(place, len(numbers) + 1)

@@ -26,13 +26,14 @@ _CHARACTERS = 600
 _COVERAGE_WEIGHT, _COSINE_WEIGHT, _PASSAGE_WEIGHT, _NUMBER_BONUS = 1.0, 0.8, 0.6, 0.15
 # A further sentence is shown if it is about as good as the best one, and says something else.
 _WORTH_SHOWING = 0.55
-_DUPLICATE = 0.8
+_DUPLICATE = 0.85
 
 _DIGIT = re.compile(r"\d")
 _END = re.compile(r"[.!?。？！…:;][\"'”’»)\]]*$")
 _ASKS_FOR_NUMBER = re.compile(
-    r"\b(?:when|what (?:year|date|time)|which year|how (?:many|much|long|far|old|big|large|high|deep|fast|often|heavy|hot)"
-    r"|deadline|mikor|meddig|mettol|mennyi\w*|hany\w*|hatarido\w*|mekkora|milyen (?:hosszu|magas|messze|nagy|gyors))\b"
+    r"\b(?:when|what (?:year|date|time)|which year|deadline"
+    r"|how (?:many|much|long|far|old|big|large|high|deep|fast|often|heavy|hot)"
+    r"|mikor|meddig|mettol|mennyi\w*|hany\w*|hatarido\w*|mekkora|milyen (?:hosszu|magas|messze|nagy|gyors))\b"
     r"|언제|몇|얼마|며칠|기한|날짜|연도",
 )
 # Sentences that begin like this need the one before them.
@@ -206,6 +207,9 @@ def _refers_back(text: str) -> bool:
 
 
 def _same(terms: frozenset[str], other: frozenset[str]) -> bool:
+    # Two rows of a table may differ in a single number, which is all that matters.
+    if {term for term in terms if term[0].isdigit()} ^ {term for term in other if term[0].isdigit()}:
+        return False
     smaller = min(len(terms), len(other))
     return smaller > 0 and len(terms & other) / smaller >= _DUPLICATE
 

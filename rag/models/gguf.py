@@ -5,20 +5,17 @@ import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from rag.errors import ModelUnavailable
 from rag.settings import Settings
-
-if TYPE_CHECKING:
-    from llama_cpp import Llama
 
 _LOG = logging.getLogger(__name__)
 _MAGIC = b"GGUF"
@@ -34,13 +31,9 @@ class GgufChat(BaseChatModel):
     The instance keeps what it evaluated last, so a prompt that begins like the previous one costs only its end.
     """
 
+    llama: Any = Field(repr=False, exclude=True)
     answer_tokens: int
-    _llama: Any = PrivateAttr()
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-
-    def __init__(self, llama: "Llama", answer_tokens: int) -> None:
-        super().__init__(answer_tokens=answer_tokens)
-        self._llama = llama
 
     @property
     def _llm_type(self) -> str:
@@ -49,17 +42,17 @@ class GgufChat(BaseChatModel):
     @property
     def context_tokens(self) -> int:
         """Tokens of prompt and answer together: what was allocated, but never more than the model was trained on."""
-        trained = int(self._llama.metadata.get(f"{self._llama.metadata.get('general.architecture')}.context_length", 0))
-        allocated = int(self._llama.n_ctx())
+        trained = int(self.llama.metadata.get(f"{self.llama.metadata.get('general.architecture')}.context_length", 0))
+        allocated = int(self.llama.n_ctx())
         return min(allocated, trained) if trained else allocated
 
     def count_tokens(self, text: str) -> int:
         # The tokenizer reads the vocabulary only, so it needs no lock.
-        return len(self._llama.tokenize(text.encode("utf-8"), add_bos=False, special=False))
+        return len(self.llama.tokenize(text.encode("utf-8"), add_bos=False, special=False))
 
     def close(self) -> None:
         with self._lock:
-            self._llama.close()
+            self.llama.close()
 
     def _stream(
         self,
@@ -70,7 +63,7 @@ class GgufChat(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         with self._lock:
             # Leaving the loop early closes the generator, and with it the computation.
-            for part in self._llama.create_chat_completion(
+            for part in self.llama.create_chat_completion(
                 self._as_dictionaries(messages),
                 stop=stop or [],
                 stream=True,
@@ -99,7 +92,7 @@ class GgufChat(BaseChatModel):
 
     def _as_dictionaries(self, messages: list[BaseMessage]) -> list[dict[str, str]]:
         turns = [{"role": _ROLES[message.type], "content": str(message.text)} for message in messages]
-        template = self._llama.metadata.get("tokenizer.chat_template", "")
+        template = self.llama.metadata.get("tokenizer.chat_template", "")
         # Some templates (Gemma's first ones) refuse a system message: the user's first one carries it instead.
         if "System role not supported" in template and len(turns) > 1 and turns[0]["role"] == "system":
             system, first, *rest = turns
@@ -154,4 +147,4 @@ def open_gguf(path: Path, settings: Settings) -> GgufChat:
             f"gguf:{path} cannot be loaded ({error}). The file may be damaged, of a kind this llama-cpp-python does not"
             " know, or too large for the memory: download it again, or name a smaller one in LACERTA_MODELS."
         ) from error
-    return GgufChat(llama, settings.answer_tokens)
+    return GgufChat(llama=llama, answer_tokens=settings.answer_tokens)

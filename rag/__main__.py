@@ -1,0 +1,152 @@
+"""The command line: `python -m rag ask DOMAIN QUESTION` and `python -m rag search DOMAIN QUERY`.
+
+Exits with 0 for an answer or a refusal, 1 for a failure, 2 for wrong usage or settings.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from rag.answer import Engine, QuestionFailed
+from rag.errors import ConfigurationError, LacertaError
+from rag.settings import LANGUAGES, Settings
+from rag.text import flatten
+from rag.types import Answer, Question, Retrieval
+
+_USAGE_CODES = ("empty_question", "too_long", "language", "unknown_domain", "configuration")
+_SHOWN_CHARACTERS = 300
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; the exit status."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        settings = Settings.from_environment()
+        if getattr(options, "model", None):
+            settings = replace(settings, models=(options.model,))
+        engine = Engine(settings)
+        if options.domain not in engine.domains:
+            known = ", ".join(engine.domains) or "none"
+            raise ConfigurationError(f"There is no domain {options.domain!r}. Domains: {known}.")
+        question = Question(options.text, options.domain, interface_language=options.language)
+        try:
+            if options.command == "ask":
+                answer = engine.ask(question)
+                print(_json(_answer_fields(answer)) if options.json else _answer_text(answer))
+            else:
+                retrieval = engine.search(question, options.limit)
+                print(_json(_search_fields(retrieval)) if options.json else _search_text(retrieval))
+        finally:
+            engine.close()
+    except QuestionFailed as failure:
+        print(failure, file=sys.stderr)
+        return 2 if failure.code in _USAGE_CODES else 1
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except LacertaError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m rag", description="Ask a domain's documents.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    ask = commands.add_parser("ask", help="one answer with its citations")
+    ask.add_argument("--model", metavar="NAME", help="gguf:PATH, openai:NAME, langchain:PROVIDER:NAME or extractive")
+    search = commands.add_parser("search", help="the passages found")
+    search.add_argument("-k", dest="limit", type=_positive, default=10, metavar="K", help="how many (default 10)")
+    for command in (ask, search):
+        command.add_argument("domain")
+        command.add_argument("text", metavar="question")
+        command.add_argument("--json", action="store_true", help="one JSON object on standard output")
+        command.add_argument("--language", choices=LANGUAGES, default="en", help="of messages (default en)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"should be a number from 1 to 1000, is now {text!r}")
+    return int(text)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _rounded(timings: Any) -> dict[str, float]:
+    return {stage: round(seconds, 4) for stage, seconds in timings.items()}
+
+
+def _answer_fields(answer: Answer) -> dict[str, Any]:
+    return {
+        "text": answer.text,
+        "language": answer.language,
+        "answerable": answer.answerable,
+        "confidence": round(answer.confidence, 4),
+        "citations": [
+            {
+                "number": citation.number,
+                "source": citation.chunk.source,
+                "title": citation.chunk.title,
+                "page": citation.page,
+                "quote": citation.quote,
+            }
+            for citation in answer.citations
+        ],
+        "model": answer.model,
+        "timings": _rounded(answer.timings),
+        "notices": list(answer.notices),
+    }
+
+
+def _answer_text(answer: Answer) -> str:
+    lines = [answer.text, ""]
+    for citation in answer.citations:
+        lines += [
+            f"[{citation.number}] {citation.chunk.title} ({citation.chunk.source}, p. {citation.page})",
+            f"    {flatten(citation.quote)}",
+        ]
+    return "\n".join([*lines, *answer.notices]).strip()
+
+
+def _search_fields(retrieval: Retrieval) -> dict[str, Any]:
+    return {
+        "language": retrieval.language,
+        "confidence": round(retrieval.confidence, 4),
+        "hits": [
+            {
+                "rank": rank,
+                "score": round(hit.score, 4),
+                "document": hit.chunk.source,
+                "title": hit.chunk.title,
+                "page": hit.chunk.first_page,
+                "language": hit.chunk.language,
+                "text": hit.chunk.text,
+            }
+            for rank, hit in enumerate(retrieval.hits, start=1)
+        ],
+        "timings": _rounded(retrieval.timings),
+    }
+
+
+def _search_text(retrieval: Retrieval) -> str:
+    lines = []
+    for rank, hit in enumerate(retrieval.hits, start=1):
+        text = flatten(hit.chunk.text)
+        lines += [
+            f"{rank:2}. {hit.score:.3f}  {hit.chunk.title} ({hit.chunk.source}, p. {hit.chunk.first_page},"
+            f" {hit.chunk.language})",
+            f"    {text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + ' …'}",
+        ]
+    return "\n".join(lines) or "Nothing was found."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
