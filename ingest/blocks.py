@@ -10,7 +10,7 @@ BLOCK_BREAK = "\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, a heading (`level` from 1, else 0) or a table row (`row`), in normal form and without page breaks."""
+    """A paragraph, a heading (`level` from 1, else 0) or a table row (`row`), in normal form, no page breaks."""
 
     text: str
     level: int = 0

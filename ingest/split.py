@@ -62,10 +62,10 @@ class _Section:
 
 
 def split(document: Document, blocks: Sequence[Sequence[Block]]) -> list[Chunk]:
-    """The chunks of a document in order; `blocks` are the blocks of its pages, whose texts must be `page_text(blocks)`.
+    """The chunks of a document in order; `blocks` are those of its pages, whose texts must be `page_text(blocks)`.
 
-    A chunk never crosses a heading of the document's top level and is never a heading alone, unless the document
-    holds nothing else.
+    A chunk never crosses a heading of the top level, except from a few lines above the first one, and is never a
+    heading alone, unless the document holds nothing else.
     """
     whole = PAGE_BREAK.join(page.text for page in document.pages)
     starts = [0]
@@ -168,9 +168,11 @@ def _merged(sections: Sequence[_Section]) -> list[_Section]:
     merged: list[_Section] = []
     for section in sections:
         before = merged[-1] if merged else None
-        if before and (before.bare or (_small(before, section) and before.top == section.top)):
+        # What stands before the first heading, such as a title with its author, goes with the first section.
+        opening = len(merged) == 1 and not merged[0].headings
+        if before and (before.bare or (_small(before, section) and (opening or before.top == section.top))):
             # A heading without a text of its own is kept above the first text below it.
-            shared = section.headings if before.bare else _common(before.headings, section.headings)
+            shared = section.headings if before.bare or opening else _common(before.headings, section.headings)
             merged[-1] = _Section(shared, section.top, [*before.units, *section.units])
         else:
             merged.append(section)

@@ -32,7 +32,7 @@ def decode(content: bytes) -> str:
     # UTF-16 without a mark: every other byte of Latin text is zero.
     sample = content[:_SAMPLE]
     for parity, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if sample[parity::2].count(0) > 0.4 * (len(sample) // 2) and not sample[1 - parity :: 2].count(0):
+        if sample[parity::2].count(0) > 0.7 * (len(sample) // 2) and not sample[1 - parity :: 2].count(0):
             return _strict(content, encoding)
     raise LoadError("it is neither text nor a kind of file that is read: save it as PDF, CSV, Markdown or text")
 

@@ -149,16 +149,21 @@ def _gutter(segments: Sequence[Segment]) -> float | None:
     if not places or crossing > 0.5 * total:
         return None
     gutter = places[len(places) // 2]
-    for column, width in (
-        ([item for item in segments if item.right <= gutter], gutter - left),
-        ([item for item in segments if item.left >= gutter], right - gutter),
-    ):
-        characters = sum(len(item.text) for item in column)
-        wide = sum(len(item.text) for item in column if item.right - item.left > 0.6 * width)
-        # The cells of a table are short; the lines of a column fill it.
-        if len(column) < _LEAST_LINES_A_COLUMN or characters < 0.12 * total or wide < 0.5 * characters:
+    columns = [item for item in segments if item.right <= gutter], [item for item in segments if item.left >= gutter]
+    for column in columns:
+        if sum(len(item.text) for item in column) < 0.12 * total or not _is_prose(column):
             return None
     return gutter
+
+
+def _is_prose(column: Sequence[Segment]) -> bool:
+    """Whether most lines fill the column: the cells of a table have all lengths."""
+    boxes = [line.box for line in _lines(column)]
+    if len(boxes) < _LEAST_LINES_A_COLUMN:
+        return False
+    extents = sorted(box.right for box in boxes)
+    width = extents[len(extents) * 9 // 10] - min(box.left for box in boxes)
+    return sum(box.right - box.left > 0.8 * width for box in boxes) >= 0.55 * len(boxes)
 
 
 def _lines(segments: Iterable[Segment]) -> list[_Line]:

@@ -1,0 +1,105 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.files import make_domain
+
+ROOT = Path(__file__).resolve().parent.parent
+FIELDS = {
+    "domain", "added", "updated", "unchanged", "removed", "failed", "renamed", "chunks", "embedded", "seconds",
+    "version", "published", "dry_run", "failures", "warnings", "changes",
+}  # fmt: skip
+
+
+@pytest.fixture
+def corpora(tmp_path: Path) -> Path:
+    (make_domain(tmp_path / "corpora") / "heron.txt").write_text("The heron waits in the reeds.", encoding="utf-8")
+    return tmp_path / "corpora"
+
+
+def ingest(corpora: Path, *arguments: str, var: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "LACERTA_CORPORA": str(corpora),
+        "LACERTA_VAR": str(var or corpora.parent / "var"),
+        "PYTHONPATH": str(ROOT),
+    }
+    result = subprocess.run(
+        [sys.executable, "-m", "ingest", *arguments], cwd=corpora, env=environment, capture_output=True, text=True
+    )
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def test_json_is_one_object_and_nothing_else(corpora: Path) -> None:
+    (corpora / "birds/sources/broken.pdf").write_bytes(b"%PDF-1.4 broken")
+    result = ingest(corpora, "birds", "--json")
+    report = json.loads(result.stdout)
+    assert result.returncode == 0
+    assert set(report) == FIELDS
+    assert (report["added"], report["failed"], report["chunks"], report["embedded"]) == (1, 1, 1, 1)
+    assert report["failures"] == [{"source": "broken.pdf", "reason": report["failures"][0]["reason"]}]
+    assert result.stderr == ""
+
+
+def test_all_domains_give_a_list_and_one_that_fails_does_not_stop_the_next(corpora: Path) -> None:
+    make_domain(corpora, "ants")
+    result = ingest(corpora, "--json")
+    ants, birds = json.loads(result.stdout)
+    assert result.returncode == 1
+    assert ants["domain"] == "ants" and "nothing to ingest" in ants["error"]
+    assert birds["added"] == 1
+    assert str(corpora / "ants" / "sources") in result.stderr
+
+
+def test_the_table_names_what_changed_and_sums_up(corpora: Path) -> None:
+    result = ingest(corpora, "birds")
+    assert "added     heron.txt" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith(
+        "birds: 1 added, 0 updated, 0 unchanged, 0 removed, 0 failed; 1 chunk"
+    )
+    assert "up to date" in ingest(corpora, "birds").stdout
+    (corpora / "birds/sources/heron.txt").write_text("The heron flies.", encoding="utf-8")
+    assert "updated   heron.txt" in ingest(corpora, "birds", "--dry-run").stdout
+    assert "updated   heron.txt" in ingest(corpora, "birds").stdout
+    back = json.loads(ingest(corpora, "birds", "--rollback", "--json").stdout)
+    assert back["published"] and back["chunks"] == 1
+
+
+def test_usage_and_configuration_errors_exit_with_2(corpora: Path) -> None:
+    assert ingest(corpora, "--no-such-option").returncode == 2
+    assert ingest(corpora, "--source", "x").returncode == 2
+    assert ingest(corpora, "birds", "--rollback", "--rebuild").returncode == 2
+    assert ingest(corpora, "fish").returncode == 2
+    make_domain(corpora, "ants", extra="colour = 1\n")
+    result = ingest(corpora, "ants")
+    assert result.returncode == 2
+    assert "colour" in result.stderr and "domain.toml" in result.stderr
+
+
+def test_what_cannot_be_published_exits_with_1(corpora: Path) -> None:
+    (corpora.parent / "file").write_text("")
+    result = ingest(corpora, "birds", var=corpora.parent / "file" / "var")
+    assert result.returncode == 1
+    assert "LACERTA_VAR" in result.stderr
+    assert ingest(corpora, "birds", "--rollback").returncode == 1
+    (corpora / "birds/sources/heron.txt").unlink()
+    (corpora / "birds/sources").rmdir()
+    result = ingest(corpora, "birds")
+    assert result.returncode == 1
+    assert f"no folder {corpora / 'birds/sources'}" in result.stderr
+
+
+def test_a_run_without_changes_loads_no_vector_store(corpora: Path) -> None:
+    ingest(corpora, "birds")
+    script = (
+        "import sys; from ingest.__main__ import main; code = main(['birds']);"
+        " print(sorted({'chromadb', 'tantivy', 'pypdfium2', 'py3langid'} & set(sys.modules)), code)"
+    )
+    environment = {**os.environ, "LACERTA_CORPORA": str(corpora), "LACERTA_VAR": str(corpora.parent / "var")}
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.stdout.splitlines()[-1] == "[] 0"
