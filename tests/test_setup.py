@@ -9,7 +9,8 @@ import pytest
 from rag.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = [ROOT / "requirements.txt", *(ROOT / "requirements" / f"{name}.txt" for name in ("uv", "dev", "gguf", "models"))]
+EXTRAS = ("uv", "dev", "gguf", "models")
+LOCKS = [ROOT / "requirements.txt", *(ROOT / "requirements" / f"{name}.txt" for name in EXTRAS)]
 PIN = re.compile(r"^([a-z0-9][a-z0-9-]*)==([^ ]+)", re.MULTILINE)
 
 
