@@ -45,7 +45,7 @@ def _beir(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     from evaluation.beir import evaluate
     from rag.embed import load_embedder
 
-    return evaluate(chosen.folder, load_embedder(settings.embedder), chosen.k, chosen.limit)
+    return evaluate(chosen.folder, load_embedder(settings.embedder, settings), chosen.k, chosen.limit)
 
 
 def _domain(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:

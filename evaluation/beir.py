@@ -73,7 +73,8 @@ def evaluate(folder: Path, embedder: Embedder, k: int = 10, limit: int | None = 
         index = build(questions, embedder, Path(scratch))
         glossary = Glossary()
         settings = RetrievalSettings()
-        rows, seconds = [], []
+        rows: list[dict[str, Any]] = []
+        seconds: list[float] = []
         for question in tqdm(questions.questions, desc="questions", unit="q", leave=False, disable=None):
             started = time.perf_counter()
             text = question["text"]
@@ -109,7 +110,8 @@ def evaluate(folder: Path, embedder: Embedder, k: int = 10, limit: int | None = 
 def build(questions: QuestionSet, embedder: Embedder, folder: Path) -> Index:
     """An index of the set's documents in an empty folder."""
     writer = IndexWriter(folder, embedder.dimension)
-    for start in tqdm(range(0, len(questions.chunks), _BATCH), desc="indexing", unit="batch", leave=False, disable=None):
+    starts = range(0, len(questions.chunks), _BATCH)
+    for start in tqdm(starts, desc="indexing", unit="batch", leave=False, disable=None):
         batch = questions.chunks[start : start + _BATCH]
         writer.add(batch, embedder.embed_passages([f"{chunk.title}\n{chunk.text}".strip() for chunk in batch]))
     count = writer.finish()

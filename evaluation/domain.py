@@ -1,4 +1,4 @@
-"""Figures on a domain's own questions: is the labelled source and page among the first passages, language by language?"""
+"""Figures on a domain's own questions: is the labelled source and page among the first passages?"""
 
 import json
 from collections import defaultdict
@@ -9,6 +9,7 @@ from typing import Any
 
 from rag.answer import Engine
 from rag.errors import ConfigurationError
+from rag.index import Manifest, current_version, domain_index_folder
 from rag.types import Chunk, Question
 
 PASSAGES = 5
@@ -62,7 +63,9 @@ def evaluate(engine: Engine, name: str) -> dict[str, Any]:
 
     Raises LacertaError when the domain has no index or its questions can't be read.
     """
-    languages = {document.source: document.language for document in engine.manifest(name).documents}
+    settings = engine.settings
+    folder = domain_index_folder(settings, name) / str(current_version(settings, name))
+    languages = {path: document.language for document in Manifest.load(folder).documents for path in document.names}
     places: dict[str, list[tuple[int | None, int | None]]] = defaultdict(list)
     refused: dict[bool, list[bool]] = defaultdict(list)
     threshold = engine.domains[name].retrieval.refuse_below

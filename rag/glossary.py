@@ -63,8 +63,8 @@ class Glossary:
     def matches(self, words: list[str], language: str) -> list[Match]:
         """The terms that occur in a text, the longest first, not overlapping.
 
-        `words` are those of the text (see `analysis.words_of`); forms of the text's language and English ones (names are written so
-        in every language) are looked for.
+        `words` are those of the text (see `analysis.words_of`). Forms of its language are looked for, and English ones:
+        names are written so in every language.
         """
         found: list[Match] = []
         languages = [language] if language in LANGUAGES else []

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, replace
 
 from rag.analysis import content_terms, content_words
-from rag.confidence import confidence
+from rag.confidence import Evidence, confidence
 from rag.fuse import fused
 from rag.glossary import Glossary, Match
 from rag.index import Index
@@ -18,7 +18,7 @@ from rag.types import Embedder, Hit, Retrieval
 _CANDIDATES = 20
 _SCORED = 200
 # Share of the dense weight where the embedder was not made for the language of the passages.
-_UNKNOWN_LANGUAGE = 0.0
+_UNKNOWN_LANGUAGE = 0.3
 # Names, acronyms and numbers, which every language writes alike.
 _NAME = re.compile(r"[A-Z0-9]")
 
@@ -64,6 +64,7 @@ def retrieve(
 
     started = time.perf_counter()
     hits: list[Hit] = []
+    evidence: list[Evidence] = []
     for group, query in queries.items():
         vector = vectors[query.text]
         best = sorted(covered[group], key=lambda name: (-covered[group][name], name))[:_CANDIDATES]
@@ -73,6 +74,9 @@ def retrieve(
         coverage_here = {name: covered[group].get(name, 0.0) for name in stored}
         weight = settings.dense_weight if _knows(embedder, group) else settings.dense_weight * _UNKNOWN_LANGUAGE
         scores = fused(coverage_here, cosines, settings.lexical_weight, weight)
+        understood = _understood(embedder, group, language, query, text)
+        cosine = understood * max(cosines.values(), default=0.0) if understood else None
+        evidence.append(Evidence(max(coverage_here.values(), default=0.0), cosine))
         hits += [
             Hit(chunk, scores[name], features={"coverage": coverage_here[name], "cosine": cosines[name]})
             for name, (chunk, _) in stored.items()
@@ -81,7 +85,7 @@ def retrieve(
     timings["dense"] = time.perf_counter() - started
     return Retrieval(
         hits=tuple(found[:limit]),
-        confidence=confidence(found, language, embedder),
+        confidence=confidence(evidence),
         language=language,
         terms=tuple({id(match.term): match.term for match in matches}.values()),
         timings=timings,
@@ -92,9 +96,16 @@ def _knows(embedder: Embedder, language: str) -> bool:
     return not embedder.languages or language in embedder.languages
 
 
-def _query(
-    text: str, words: list[str], matches: list[Match], language: str, group: str, embedder: Embedder
-) -> _Query:
+def _understood(embedder: Embedder, group: str, language: str, query: _Query, text: str) -> float:
+    """The share of the question that its vector stands for among the passages of a language, 0 if it can't tell."""
+    if not _knows(embedder, group):
+        return 0.0
+    if _knows(embedder, language):
+        return 1.0
+    return query.share if query.text != text else 0.0
+
+
+def _query(text: str, words: list[str], matches: list[Match], language: str, group: str, embedder: Embedder) -> _Query:
     analysed = language if group == language else group
     terms = frozenset(content_terms(" ".join(words), analysed))
     forms = []
@@ -132,9 +143,7 @@ def _coverage(index: Index, group: str, query: _Query, settings: RetrievalSettin
     most = sum(index.lexical.most(group, form) for form in query.forms)
     widened = coverage(dict(index.lexical.search(group, frozenset().union(*query.forms), _SCORED)), most)
     weight = settings.glossary_weight * query.share
-    return {
-        name: min(1.0, own.get(name, 0.0) + weight * widened.get(name, 0.0)) for name in {**own, **widened}
-    }
+    return {name: min(1.0, own.get(name, 0.0) + weight * widened.get(name, 0.0)) for name in {**own, **widened}}
 
 
 def _ranked(hits: list[Hit]) -> list[Hit]:

@@ -110,7 +110,7 @@ class RetrievalSettings:
 
     passages: int = 6
     lexical_weight: float = 1.0
-    dense_weight: float = 1.0
+    dense_weight: float = 0.7
     glossary_weight: float = 0.7
     refuse_below: float = 0.5
 
@@ -187,9 +187,10 @@ def _source(path: Path, table: Any) -> Source:
     table = _typed(path, "sources", table, dict)
     _refuse_unknown(path, "sources", table, {item.name for item in fields(Source)})
     if table.get("kind", "files") != "files":
-        raise ConfigurationError(f"{path}: sources.kind should be \"files\", is now {table['kind']!r}.")
-    lists = {key: tuple(_typed(path, f"sources.{key}", table[key], list)) for key in table if key != "kind"}
-    return Source(**lists)
+        raise ConfigurationError(f'{path}: sources.kind should be "files", is now {table["kind"]!r}.')
+    include = _typed(path, "sources.include", table.get("include", list(Source().include)), list)
+    exclude = _typed(path, "sources.exclude", table.get("exclude", []), list)
+    return Source(include=tuple(include), exclude=tuple(exclude))
 
 
 def _typed(path: Path, key: str, value: Any, kind: Any) -> Any:

@@ -30,7 +30,7 @@ class VectorStore:
         from chromadb.config import Settings
 
         folder.mkdir(parents=True, exist_ok=True)
-        self._client = chromadb.PersistentClient(folder, Settings(anonymized_telemetry=False, allow_reset=False))
+        self._client: Any = chromadb.PersistentClient(folder, Settings(anonymized_telemetry=False, allow_reset=False))
         self._collections: dict[str, Any] = {item.name: item for item in self._client.list_collections()}
 
     def add(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
@@ -56,7 +56,8 @@ class VectorStore:
 
     def counts(self) -> dict[str, int]:
         """Number of chunks by language group, groups without any left out."""
-        found = {group: self._collections[_name(group)].count() for group in GROUPS if _name(group) in self._collections}
+        present = [group for group in GROUPS if _name(group) in self._collections]
+        found = {group: self._collections[_name(group)].count() for group in present}
         return {group: count for group, count in found.items() if count}
 
     def search(self, group: str, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
@@ -72,9 +73,7 @@ class VectorStore:
         """The chunks of a language group with these ids and their vectors, by id; unknown ids are left out."""
         if not names or _name(group) not in self._collections:
             return {}
-        rows = self._collections[_name(group)].get(
-            ids=list(names), include=["documents", "metadatas", "embeddings"]
-        )
+        rows = self._collections[_name(group)].get(ids=list(names), include=["documents", "metadatas", "embeddings"])
         return {
             name: (_chunk(name, text, metadata), np.asarray(vector, dtype=np.float32))
             for name, text, metadata, vector in zip(

@@ -10,12 +10,16 @@ from rag.types import Term
 GALAXY = Term({"en": ("galaxy",), "ko": ("은하",), "hu": ("galaxis",)})
 CLUSTER = Term({"en": ("galaxy cluster",), "ko": ("은하단",), "hu": ("galaxishalmaz",)})
 TELESCOPE = Term({"en": ("space telescope",), "ko": ("우주망원경",), "hu": ("űrtávcső", "űrteleszkóp")})
-WEBB = Term({"en": ("James Webb Space Telescope", "JWST"), "ko": ("제임스 웹 우주망원경",), "hu": ("James Webb-űrtávcső",)})
+WEBB = Term(
+    {"en": ("James Webb Space Telescope", "JWST"), "ko": ("제임스 웹 우주망원경",), "hu": ("James Webb-űrtávcső",)}
+)
 STAR = Term({"en": ("star",), "ko": ("별",), "hu": ("csillag",)})
 
 
 def found(words: str, language: str) -> list[Term]:
-    return [match.term for match in Glossary([GALAXY, CLUSTER, TELESCOPE, WEBB, STAR]).matches(words_of(words), language)]
+    return [
+        match.term for match in Glossary([GALAXY, CLUSTER, TELESCOPE, WEBB, STAR]).matches(words_of(words), language)
+    ]
 
 
 def test_inflected_forms_are_found() -> None:

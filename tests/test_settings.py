@@ -95,7 +95,9 @@ def test_every_setting_is_explained_in_the_example_file() -> None:
     from dataclasses import fields
 
     assert [f"LACERTA_{item.name.upper()}" for item in fields(Settings)] == [
-        line.lstrip("# ").split("=")[0] for line in text.splitlines() if "LACERTA_" in line.split("=")[0] and "=" in line
+        line.lstrip("# ").split("=")[0]
+        for line in text.splitlines()
+        if "LACERTA_" in line.split("=")[0] and "=" in line
     ]
 
 

@@ -49,7 +49,13 @@ def test_flatten() -> None:
         ),
         (
             "Ld. a 3. §-t. A hallgató pl. cégnél dolgozik. Határidő: 2026. március 15. (péntek). Kérdés? Írjon!",
-            ["Ld. a 3. §-t.", "A hallgató pl. cégnél dolgozik.", "Határidő: 2026. március 15. (péntek).", "Kérdés?", "Írjon!"],
+            [
+                "Ld. a 3. §-t.",
+                "A hallgató pl. cégnél dolgozik.",
+                "Határidő: 2026. március 15. (péntek).",
+                "Kérdés?",
+                "Írjon!",
+            ],
         ),
         (
             "누리호는 2022. 6. 21. 발사되었다. 무게는 200 t이다. 그렇습니까? 네!",
