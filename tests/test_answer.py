@@ -196,7 +196,7 @@ def test_the_word_for_no_answer_is_not_shown_while_it_streams(ground):
     engine, _ = scripted(ground, ["NO", "_ANS", "WER"])
     assert not [event for event in engine.stream(HOW_LONG) if isinstance(event, Token)]
     engine, _ = scripted(ground, ["NO", "BODY knows."])
-    assert "".join(event.text for event in engine.stream(HOW_LONG) if isinstance(event, Token)) == "NO BODY knows. "
+    assert "".join(event.text for event in engine.stream(HOW_LONG) if isinstance(event, Token)) == "NOBODY knows. "
 
 
 def test_a_failed_model_is_named_with_its_reason(ground):
