@@ -43,7 +43,8 @@ def _exchange(exchange: Exchange, texts: Mapping[str, str]) -> str:
     if len(question) > SHOWN_QUESTION:
         question = f"{question[:SHOWN_QUESTION]} …"
     return (
-        f'<section class="exchange"><div class="question" aria-label="{escape(texts["you"])}">'
+        f'<section class="exchange {"open" if exchange.open else "ended"}">'
+        f'<div class="question" aria-label="{escape(texts["you"])}">'
         f'{plain_html(question)}</div><div class="answer">{_body(exchange, texts)}</div></section>'
     )
 

@@ -82,8 +82,8 @@ def header_html(language: str, domain: str) -> str:
 def description_html(domain: Domain, language: str) -> str:
     """What a domain is about, and its notice where it has one."""
     notice = domain.notice.get(language, "")
-    badge = f'<span class="sample">{escape(notice)}</span>' if notice else ""
-    return f"<p>{escape(domain.description[language])} {badge}</p>"
+    badge = f'<p class="sample">{escape(notice)}</p>' if notice else ""
+    return f"<p>{escape(domain.description[language])}</p>{badge}"
 
 
 def build(engine: Answering, language: str) -> gr.Blocks:

@@ -1,0 +1,148 @@
+"""A real browser and the served page. Without a Chromium the tests are skipped and say so."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+ROOT = Path(__file__).parent.parent.parent
+ARGUMENTS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync"
+).split()
+SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
+START_SECONDS = 240
+
+Open = Callable[..., Page]
+
+
+def chromium() -> str | None:
+    """The browser named by `CHROMIUM`, or the first one on PATH."""
+    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium: install one (apt-get install chromium) or set CHROMIUM to its path")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(command: list[str], port: int, environment: dict[str, str], log: Path) -> Iterator[str]:
+    """The address of a server started as a process, once it answers; its output goes to `log`."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("LACERTA_")}
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env={**kept, "PYTHONPATH": str(ROOT), "GRADIO_ANALYTICS_ENABLED": "False", **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while True:
+                try:
+                    urllib.request.urlopen(f"{address}/healthz", timeout=2)
+                    break
+                except (urllib.error.URLError, OSError):
+                    if process.poll() is not None or time.monotonic() > deadline:
+                        pytest.fail(f"The server did not start:\n{log.read_text()}")
+                    time.sleep(0.2)
+            yield address
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture(scope="session")
+def scripted(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page with the scripted engine of scripted.py."""
+    port = free_port()
+    log = tmp_path_factory.mktemp("scripted") / "log"
+    with served(["tests/browser/scripted.py", str(port)], port, {}, log) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def application(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The whole program over the bundled domains, indexed in a folder of its own."""
+    folder, port = tmp_path_factory.mktemp("application"), free_port()
+    environment = {"LACERTA_VAR": str(folder / "var"), "LACERTA_PORT": str(port)}
+    with served(["app.py"], port, environment, folder / "log") as address:
+        yield address
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens an address as a new visitor; at the end, no page may have met an error or asked another host."""
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
+
+    def open_as_visitor(address: str, locale: str = "en-US", width: int = 1280, scheme: str = "light") -> Page:
+        origin = "/".join(address.split("/")[:3])
+        context = browser.new_context(
+            locale=locale,
+            viewport={"width": width, "height": 844 if width < 600 else 800},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        contexts.append(context)
+        page = context.new_page()
+
+        def requested(url: str) -> None:
+            if not url.startswith((origin, "data:", "blob:")):
+                faults.append(f"request to {url}")
+
+        page.on("request", lambda request: requested(request.url))
+        page.on("pageerror", lambda error: faults.append(f"error {error}"))
+        page.on("dialog", lambda dialog: faults.append(f"dialog {dialog.message}"))
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.goto(address)
+        page.wait_for_selector("#question textarea")
+        return page
+
+    yield open_as_visitor
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def ask(page: Page, text: str, number: int = 1) -> None:
+    """Types a question, sends it and waits for the end of its answer."""
+    page.fill("#question textarea", text)
+    page.keyboard.press("Enter")
+    page.locator(f".exchange.ended >> nth={number - 1}").wait_for()
+
+
+def screenshot(page: Page, name: str) -> None:
+    if SCREENSHOTS:
+        Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(400)
+        page.screenshot(path=f"{SCREENSHOTS}/{name}.png")

@@ -1,0 +1,138 @@
+"""The whole program in a browser, over the bundled documents, in three languages, wide and narrow, light and dark."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Open, ask, free_port, screenshot, served  # type: ignore[import-not-found]
+from playwright.sync_api import expect
+
+from rag.settings import LANGUAGES, Settings, load_domain
+from web.texts import texts
+
+LOCALES = {"en": "en-US", "hu": "hu-HU", "ko": "ko-KR"}
+LONG = "szakmai gyakorlat " * 1200
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ["internship", "space"])
+def test_an_example_is_answered_with_citations(application: str, open_page: Open, name: str, language: str) -> None:
+    domain = load_domain(Settings(), name)
+    page = open_page(f"{application}/?domain={name}", locale=LOCALES[language])
+    expect(page.locator("#domain label.selected")).to_contain_text(domain.title[language])
+    expect(page.locator("#description")).to_contain_text(domain.description[language])
+    expect(page.locator("#examples .gallery-item")).to_have_count(len(domain.examples[language]))
+    screenshot(page, f"{name}-{language}-empty")
+    page.locator("#examples .gallery-item").first.click()
+    expect(page.locator(".question")).to_have_text(domain.examples[language][0])
+    page.locator(".passage").first.wait_for()
+    page.locator(".exchange.ended").wait_for()
+    citation = page.locator("a.citation").first
+    target = citation.get_attribute("href")
+    citation.click()
+    expect(page.locator(str(target))).to_be_focused()
+    expect(page.locator(str(target))).to_be_in_viewport()
+    assert page.locator(f"{target} mark").count() >= 1
+    screenshot(page, f"{name}-{language}-answer")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_interface_speaks_the_language_of_the_browser(application: str, open_page: Open, language: str) -> None:
+    page = open_page(application, locale=LOCALES[language])
+    strings = texts(language)
+    assert page.title() == strings["page_title"]
+    assert page.evaluate("document.documentElement.lang") == language
+    for selector, key in (
+        ("#send", "send"),
+        (".empty", "empty"),
+        ("#sources h2", "sources"),
+        ("#examples", "examples"),
+    ):
+        expect(page.locator(selector)).to_contain_text(strings[key])
+    assert page.locator("#question textarea").get_attribute("placeholder") == strings["question_hint"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_narrow_screen_has_no_horizontal_scroll(
+    application: str, open_page: Open, language: str, scheme: str
+) -> None:
+    page = open_page(application, locale=LOCALES[language], width=390, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    screenshot(page, f"narrow-{language}-{scheme}-empty")
+    ask(page, load_domain(Settings(), "internship").examples[language][0])
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    talk, sources = page.locator("#talk").bounding_box(), page.locator("#sources").bounding_box()
+    assert talk and sources and sources["y"] >= talk["y"] + talk["height"]
+    screenshot(page, f"narrow-{language}-{scheme}-answer")
+
+
+def test_dark_and_light_differ(application: str, open_page: Open) -> None:
+    def background(scheme: str) -> str:
+        page = open_page(application, scheme=scheme)
+        ask(page, load_domain(Settings(), "internship").examples["en"][0])
+        screenshot(page, f"wide-{scheme}")
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    assert background("light") != background("dark")
+
+
+def test_bad_questions_are_answered_with_a_sentence(application: str, open_page: Open) -> None:
+    page = open_page(application, locale="hu-HU")
+    page.fill("#question textarea", "   ")
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_contain_text(texts("hu")["question_missing"])
+    expect(page.locator(".empty")).to_be_visible()
+    ask(page, LONG)
+    expect(page.locator(".failure")).to_contain_text(re.compile(r"2[ .  ]?000"))
+    expect(page.locator("#question textarea")).to_have_value(LONG)
+    french = "Quand dois-je remettre le rapport de stage au département, et à qui faut-il l'envoyer ?"
+    ask(page, french, number=2)
+    expect(page.locator(".failure").nth(1)).to_be_visible()
+    expect(page.locator("#question textarea")).to_have_value(french)
+
+
+def test_a_hostile_document_stays_text(open_page: Open, tmp_path: Path, browser: object) -> None:
+    folder = tmp_path / "corpora" / "trap"
+    (folder / "sources").mkdir(parents=True)
+    three = "\n".join(f'{language} = "Trap"' for language in LANGUAGES)
+    examples = "\n".join(f'{language} = ["?"]' for language in LANGUAGES)
+    (folder / "domain.toml").write_text(
+        f'languages = ["en"]\n[title]\n{three}\n[description]\n{three}\n[examples]\n{examples}\n'
+        '[[sources]]\nkind = "files"\n',
+        encoding="utf-8",
+    )
+    (folder / "sources" / "a.md").write_text(
+        "# Lighthouse <img src=http://evil.example/t.png>\n\n"
+        "The lighthouse keeper is paid forty crowns a week ![x](http://evil.example/x.png) "
+        '<img src="http://evil.example/y.png" onerror="document.title=1"> by the harbour office.\n',
+        encoding="utf-8",
+    )
+    port = free_port()
+    environment = {"LACERTA_CORPORA": str(folder.parent), "LACERTA_VAR": str(tmp_path / "var")}
+    with served(["app.py"], port, {**environment, "LACERTA_PORT": str(port)}, tmp_path / "log") as address:
+        page = open_page(address)
+        title = page.title()
+        ask(page, "How much is the lighthouse keeper paid a week?")
+        expect(page.locator("#passages")).to_contain_text("evil.example/y.png")
+        assert page.locator("#chat img, #passages img").count() == 0
+        assert page.title() == title
+        screenshot(page, "hostile-document")
+
+
+def test_times_are_shown(application: str, open_page: Open, record_property: object) -> None:
+    """Prints what a visitor waits for; asserts only the order."""
+    page = open_page(application, locale="hu-HU")
+    for number, example in enumerate(load_domain(Settings(), "internship").examples["hu"][:3], 1):
+        page.fill("#question textarea", example)
+        started = time.perf_counter()
+        page.keyboard.press("Enter")
+        page.wait_for_function(f"document.querySelector('.exchange:nth-child({number})')")
+        shown = time.perf_counter() - started
+        page.wait_for_function("document.querySelector('.passage')?.id.startsWith('passage-" + str(number) + "-')")
+        passages = time.perf_counter() - started
+        page.locator(f".exchange.ended >> nth={number - 1}").wait_for()
+        complete = time.perf_counter() - started
+        print(f"question shown {shown:.3f} s, first passages {passages:.3f} s, answer complete {complete:.3f} s")
+        assert shown <= passages <= complete
