@@ -12,6 +12,8 @@ from rag.text import fold
 
 _TOKEN = re.compile(r"[가-힣]+|\d+(?:[.,]\d+)*|[^\W\d_가-힣]+\d*")
 _HANGUL = re.compile(r"[가-힣]")
+# Shorter stems are shared by unrelated words: "él" by "élet" and "előtt".
+_SHORTEST_STEM = 4
 _SNOWBALL = {"en": "english", "hu": "hungarian"}
 
 _STOP_WORDS = {
@@ -81,8 +83,10 @@ def _terms(word: str, language: str) -> tuple[str, ...]:
     if language not in _SNOWBALL or not word.isalpha():
         return (fold(word),)
     stemmer = _stemmer(language)
+    stem = fold(stemmer.stemWord(word.lower()))
     # The second stemming brings words typed without accents to the same term: "urtavcso" and "űrtávcső".
-    return (stemmer.stemWord(fold(stemmer.stemWord(word.lower()))),)
+    again = stemmer.stemWord(stem)
+    return (again if len(again) >= _SHORTEST_STEM else stem,)
 
 
 @cache
