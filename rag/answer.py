@@ -296,7 +296,10 @@ def _refusal(domain: Domain, prompts: Prompts, documents: int) -> str:
     searched = prompts.message("refusal_documents", count=documents)
     text = prompts.message("refusal", domain=title, documents=searched)
     contact = domain.contact.get(prompts.language)
-    return f"{text} {prompts.message('refusal_contact', contact=contact)}" if contact else text
+    if not contact:
+        return text
+    # A domain may give a name and an address, or a whole sentence of its own.
+    return f"{text} {contact if contact.endswith('.') else prompts.message('refusal_contact', contact=contact)}"
 
 
 def _framing(checked: Checked, retrieval: Retrieval, domain: Domain, language: str, prompts: Prompts) -> str:

@@ -165,9 +165,7 @@ class _Support:
     `spans[sentence, passage]` is the sentence of the passage that comes closest.
     """
 
-    def __init__(
-        self, texts: Sequence[str], chunks: Sequence[Chunk], language: str, embedder: Embedder | None
-    ) -> None:
+    def __init__(self, texts: Sequence[str], chunks: Sequence[Chunk], language: str, embedder: Embedder | None) -> None:
         self.terms = [topic_terms(text, language) for text in texts]
         self.spans: dict[tuple[int, int], tuple[int, int]] = {}
         self.scores: dict[tuple[int, int], float | None] = {}

@@ -14,7 +14,7 @@ from rag.analysis import content_terms
 from rag.cite import Checked, is_row, joined_quote, passage_spans, topic_terms
 from rag.prompt import without_references
 from rag.text import flatten, fold, normalise
-from rag.types import Chunk, Citation, Embedder, Hit, Retrieval, Sentence, Term
+from rag.types import Chunk, Citation, Embedder, Retrieval, Sentence, Term
 
 SENTENCES = 3
 """The most sentences that an answer shows."""
@@ -31,10 +31,10 @@ _DUPLICATE = 0.85
 _DIGIT = re.compile(r"\d")
 _END = re.compile(r"[.!?。？！…:;][\"'”’»)\]]*$")
 _ASKS_FOR_NUMBER = re.compile(
-    r"\b(?:when|what (?:year|date|time)|which year|deadline"
+    r"\b(?:when|what (?:year|date|time|value)|which year|deadline"
     r"|how (?:many|much|long|far|old|big|large|high|deep|fast|often|heavy|hot)"
-    r"|mikor|meddig|mettol|mennyi\w*|hany\w*|hatarido\w*|mekkora|milyen (?:hosszu|magas|messze|nagy|gyors))\b"
-    r"|언제|몇|얼마|며칠|기한|날짜|연도",
+    r"|mikor|meddig|mettol|mennyi\w*|hany\w*|hatarido\w*|mekkora|ertek\w*|milyen (?:hosszu|magas|messze|nagy|gyors))\b"
+    r"|언제|몇|얼마|며칠|기한|날짜|연도|값은",
 )
 # Sentences that begin like this need the one before them.
 _REFERS_BACK = re.compile(
@@ -66,7 +66,7 @@ def answer(question: str, retrieval: Retrieval, embedder: Embedder | None = None
     if not candidates:
         return Checked("", (), ())
     scores = _scores(question, retrieval, candidates, embedder)
-    groups = _selected(candidates, scores, hits)
+    groups = _selected(candidates, scores, [hit.chunk.language for hit in hits], retrieval.language)
 
     numbers: dict[int, int] = {}
     spans: dict[int, list[tuple[int, int]]] = {}
@@ -90,15 +90,37 @@ def answer(question: str, retrieval: Retrieval, embedder: Embedder | None = None
 def _candidates(place: int, chunk: Chunk) -> list[_Candidate]:
     headings = {flatten(heading) for heading in (*chunk.headings, chunk.title)}
     found = []
+    header: list[str] = []
     for index, (start, end) in enumerate(passage_spans(chunk.text)):
-        text = _shown(chunk.text[start:end])
+        written = chunk.text[start:end]
+        cells = _cells(written)
+        if cells and len(cells) != len(header):
+            header = cells
+            # Without numbers it is the header, and no answer; with them, the header stands in another passage.
+            if not _DIGIT.search(written):
+                continue
+        elif not cells:
+            header = []
+        text = _shown(_labelled(header, cells) if cells else written)
         words = len(text.split())
-        row = is_row(chunk.text[start:end])
+        row = bool(cells) or is_row(written)
         # Headings, captions and cut-off lines say nothing by themselves.
         whole = row or (_END.search(text) and words >= 3) or words >= 8
         if text and whole and text not in headings and not _SOURCE_LINE.match(fold(text)):
             found.append(_Candidate(place, index, start, end, text, topic_terms(text, chunk.language)))
     return found
+
+
+def _cells(text: str) -> list[str]:
+    """The cells of a table row as it stands on a page, `cell | cell`; empty where the text isn't one."""
+    cells = [cell.strip() for cell in flatten(text).strip("| ").split(" | ")]
+    return cells if len(cells) > 1 else []
+
+
+def _labelled(header: Sequence[str], cells: Sequence[str]) -> str:
+    if any(_DIGIT.search(name) for name in header):
+        return f"{cells[0]}: {'; '.join(cells[1:])}"
+    return "; ".join(f"{name}: {cell}" for name, cell in zip(header, cells, strict=True) if cell)
 
 
 def _shown(text: str) -> str:
@@ -177,18 +199,24 @@ def _with_meaning(
 
 
 def _selected(
-    candidates: Sequence[_Candidate], scores: Sequence[float], hits: Sequence[Hit]
+    candidates: Sequence[_Candidate], scores: Sequence[float], languages: Sequence[str], language: str
 ) -> list[list[_Candidate]]:
-    """The best candidates, each behind the sentence that it refers back to; no two say the same."""
+    """The best candidates, each behind the sentence that it refers back to; no two say the same.
+
+    What follows the best one is in its language or in that of the question. `languages` are those of the hits.
+    """
     by_place = {(candidate.place, candidate.index): candidate for candidate in candidates}
     order = sorted(range(len(candidates)), key=lambda at: (-scores[at], candidates[at].place, candidates[at].index))
     best = scores[order[0]]
+    readable = {language, languages[candidates[order[0]].place]}
     groups: list[list[_Candidate]] = []
     shown: list[_Candidate] = []
     for at in order:
         candidate = candidates[at]
         if len(shown) >= SENTENCES or (groups and scores[at] < _WORTH_SHOWING * best):
             break
+        if languages[candidate.place] not in readable:
+            continue
         if any(candidate is other or _same(candidate.terms, other.terms) for other in shown):
             continue
         group = [candidate]

@@ -2,7 +2,6 @@ import logging
 import shutil
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -98,6 +97,11 @@ def scripted(ground: Settings, *replies, **options) -> tuple[Engine, ScriptedCha
     return opened, chat
 
 
+def finished(event: object) -> Answer:
+    assert isinstance(event, Finished)
+    return event.answer
+
+
 def last(engine: Engine, question: Question) -> Finished | Failed:
     event = list(engine.stream(question))[-1]
     assert isinstance(event, Finished | Failed)
@@ -176,7 +180,7 @@ def test_a_model_s_answer_is_checked(ground):
     engine, chat = scripted(ground, "The internship lasts six weeks [1][9]. Everyone gets a free car for a year [1].")
     history = (Turn("user", "Hello"), Turn("assistant", "Good day"))
     events = list(engine.stream(replace(HOW_LONG, history=history)))
-    answer = events[-1].answer
+    answer = finished(events[-1])
     assert answer.model == "openai:scripted"
     assert answer.text == "The internship lasts six weeks. [1] Everyone gets a free car for a year."
     assert [sentence.supported for sentence in answer.sentences] == [True, False]
@@ -232,7 +236,7 @@ def test_an_answer_can_be_stopped(ground):
 def test_no_index_says_which_command_makes_one(ground, tmp_path):
     engine = Engine(replace(ground, var=tmp_path))
     event = last(engine, replace(HOW_LONG, interface_language="hu"))
-    assert event == Failed("no_index", event.message) and "make ingest DOMAIN=guide" in event.message
+    assert isinstance(event, Failed) and event.code == "no_index" and "make ingest DOMAIN=guide" in event.message
     engine.warm_up()
 
 
@@ -256,7 +260,7 @@ def test_a_new_version_is_noticed_and_the_old_one_finishes(ground, tmp_path):
     next(running)
     build_index(settings, "2", {"en": ["The internship lasts nine weeks."], "hu": TEXTS["hu"]})
     assert "nine weeks" in engine.ask(HOW_LONG).text
-    assert "six weeks" in list(running)[-1].answer.text
+    assert "six weeks" in finished(list(running)[-1]).text
     engine.close()
 
 
@@ -291,5 +295,3 @@ def test_many_visitors_at_once(engine):
     for thread in threads:
         thread.join(60)
     assert len({answer.text for answer in answers}) == 1 and len(answers) == 6
-
-

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from rag.extractive import answer
@@ -41,8 +43,7 @@ def test_at_most_three_sentences_and_no_duplicates():
     rows = [f"name: internship; lasts: {weeks} weeks" for weeks in range(2, 9)]
     assert len(sentences("How long does the internship last?", retrieval(*rows))) == 3
     different = [
-        f"The internship of the {name} department lasts long."
-        for name in ("physics", "history", "law", "music", "art")
+        f"The internship of the {name} department lasts long." for name in ("physics", "history", "law", "music", "art")
     ]
     assert len(sentences("How long does the internship last?", retrieval(*different))) == 3
 
@@ -84,11 +85,31 @@ def test_a_row_is_shown_with_its_columns():
     )
 
 
+def test_a_row_of_a_table_on_a_page_gets_its_header():
+    table = "Quantity | Value\n\nAge | 13.8 billion years\n\nHubble constant | 67.4 km/s/Mpc"
+    found = retrieval(f"The final release is simple.\n\n{table}")
+    checked = answer("What is the Hubble constant?", found)
+    assert checked.sentences[0].text == "Quantity: Hubble constant; Value: 67.4 km/s/Mpc"
+    assert checked.citations[0].quote == "Hubble constant | 67.4 km/s/Mpc"
+    # A passage that begins in the middle of a table has no header to show.
+    middle = retrieval("Age | 13.8 billion years\n\nHubble constant | 67.4 km/s/Mpc")
+    assert sentences("What is the Hubble constant?", middle)[0] == "Hubble constant: 67.4 km/s/Mpc"
+
+
 def test_the_glossary_finds_sentences_in_another_language():
     term = Term({"en": ("black hole",), "ko": ("블랙홀",), "hu": ("fekete lyuk",)})
     text = "Stars are made of hot gas in the main. A black hole lets no light escape from it. Planets go round stars."
     found = retrieval(text, language="ko", passages="en", terms=[term])
     assert sentences("블랙홀이란 무엇입니까?", found)[0] == "A black hole lets no light escape from it."
+
+
+def test_an_answer_stays_in_one_language():
+    found = retrieval("The Danuri orbiter flies round the Moon.", "A Danuri űrszonda a Hold körül kering.")
+    foreign = replace(found.hits[1], chunk=replace(found.hits[1].chunk, language="hu"))
+    mixed = replace(found, hits=(found.hits[0], foreign))
+    assert sentences("What is Danuri?", mixed) == ["The Danuri orbiter flies round the Moon."]
+    hungarian = replace(mixed, language="hu")
+    assert sentences("Mi a Danuri?", hungarian) == ["A Danuri űrszonda a Hold körül kering."]
 
 
 def test_meaning_decides_between_equal_words():

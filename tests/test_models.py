@@ -2,7 +2,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -396,6 +396,7 @@ def test_leaving_a_gguf_answer_frees_the_model(tiny):
         seen.append(token)
     assert len(seen) == 3
     abandoned = chain.stream(Generation(), lambda model: MESSAGES, lambda: False)
+    assert isinstance(abandoned, Generator)
     next(abandoned)
     abandoned.close()
     # The lock is free again, and what comes next is a whole answer.
