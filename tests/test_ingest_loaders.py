@@ -259,3 +259,22 @@ def test_plain_text_headings_and_wrapped_paragraphs() -> None:
 def test_invisible_characters_and_form_feeds_never_reach_a_page() -> None:
     document = load("One\u200b heron.\fTwo \u202eherons.".encode(), "a.txt")
     assert texts(document) == ["One heron.", "Two herons."]
+
+
+def test_a_decimal_number_at_the_start_of_a_line_is_no_list_item() -> None:
+    lines = [
+        "The heron of the northern lakes was seen to fly for about",
+        "1.5 hours over the open water, and then",
+        "it rested.",
+    ]
+    assert texts(load(make_pdf([prose(lines)]), "a.pdf")) == [" ".join(lines)]
+
+
+def test_list_items_stay_apart() -> None:
+    lines = [
+        "The heron of the northern lakes eats these things:",
+        "1. fish from the lake",
+        "2. frogs",
+        "\u2022 snails and other things",
+    ]
+    assert texts(load(make_pdf([prose(lines)]), "a.pdf")) == lines

@@ -1,7 +1,9 @@
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,30 @@ def test_a_run_without_changes_loads_no_vector_store(corpora: Path) -> None:
     environment = {**os.environ, "LACERTA_CORPORA": str(corpora), "LACERTA_VAR": str(corpora.parent / "var")}
     result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert result.stdout.splitlines()[-1] == "[] 0"
+
+
+def test_an_interrupt_is_no_traceback_and_keeps_the_version(corpora: Path) -> None:
+    ingest(corpora, "birds")
+    version = (corpora.parent / "var/index/birds/CURRENT").read_text()
+    for number in range(80):
+        text = " ".join(f"The heron {number} waits in reed bed {row} for a fish." for row in range(30))
+        (corpora / f"birds/sources/{number}.txt").write_text(text, encoding="utf-8")
+    environment = {**os.environ, "LACERTA_CORPORA": str(corpora), "LACERTA_VAR": str(corpora.parent / "var")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ingest", "birds", "--json"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell in the background has its children ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while process.poll() is None and not list((corpora.parent / "var/index/birds").glob("*.building/chroma/*")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate()
+    assert process.returncode == 130
+    assert output == "" and errors == "ingest: stopped; the version before goes on serving\n"
+    assert (corpora.parent / "var/index/birds/CURRENT").read_text() == version
+    assert not list((corpora.parent / "var/index/birds").glob("*.building"))

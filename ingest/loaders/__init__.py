@@ -60,6 +60,8 @@ def kind_of(content: bytes, name: str) -> str:
     for signature, description in _SIGNATURES:
         if content.startswith(signature) or start.startswith(signature):
             raise LoadError(f"it is {description}, which is not read yet; {_READ}")
+    if b"<html" in content[:2048].lower() and b"<head" in content[:8192].lower():
+        raise LoadError(f"it is a web page, which is not read yet; {_READ}")
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == ".pdf":
         raise LoadError("its name ends in .pdf but it is no PDF file: export or download it again")

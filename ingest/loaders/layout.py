@@ -76,12 +76,13 @@ _HEADING_SIZE = 1.15
 _HEADING_CHARACTERS = 160
 _BOLD_HEADING_CHARACTERS = 100
 _MARKER = re.compile(r"[-•–*▪◦■□○●]|\(?(?:\d+|[a-z]|[ivx]+)[.)](?:\d+[.)]?)*|\d+(?:\.\d+)+|\d+\. ?§")
-_LIST_START = re.compile(r"(?:[-•–*▪◦■○●]|\(?(?:\d{1,2}|[a-z])[.)]) ?\S")
+_LIST_START = re.compile(r"(?:[-•–*▪◦■□○●] ?|\(?(?:\d{1,2}|[a-z])[.)] )\S")
 _CAPITAL_HEADING = re.compile(r"(?:\d+(?:\.\d+)*\.?|[IVX]+\.) [A-ZÁÉÍÓÖŐÚÜŰ][A-ZÁÉÍÓÖŐÚÜŰ \-,:&]{3,}$")
 _SUBHEADING = re.compile(r"\d+(?:\.\d+)+\.? [A-ZÁÉÍÓÖŐÚÜŰ가-힣][^.;:!?]{2,70}$")
 _BULLET = re.compile(r"[-•–*▪◦■□○●]")
 _NUMBERED = re.compile(r"(\d+(?:\.\d+)*)\.? ")
 _SENTENCE_END = re.compile(r"[.!?:;。？！][\"'”’»)\]]*$")
+_LEADERS = re.compile(r"\s*(?:\. ?){5,}\s*")
 _LEAST_LINES_A_COLUMN = 5
 _SUSPENDED = frozenset({"és", "vagy", "illetve", "and", "or", "to"})
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
@@ -212,23 +213,27 @@ def _continues(group: _Group, line: _Line, box: Segment, pitch: float, rights: l
         return abs(box.size - last.size) <= 0.2 * last.size
     if not 0 < step <= 1.35 * max(pitch, last.size):
         # A new column, or a figure in between: only a sentence that is plainly not over goes on.
-        return alike and not _SENTENCE_END.search(last.text) and box.text[:1].islower() and len(last.text) > 20
+        goes_on = box.text[:1].islower() or ("가" <= box.text[:1] <= "힣" and len(box.text) > 12)
+        return alike and goes_on and not _SENTENCE_END.search(last.text) and len(last.text) > 20
     if not alike:
         # A bold or italic word may make up most of a line; a heading is set apart by its size or by being short.
         return abs(box.size - last.size) <= 0.08 * last.size and len(group) > 1 and box.text[:1].islower()
     if _CAPITAL_HEADING.match(last.text) and box.text.isupper() and not _NUMBERED.match(box.text):
         return True
-    if _LIST_START.match(box.text) or any(_numbered_heading(item.text) for item in (last, box)):
+    if _BULLET.match(box.text) or any(_numbered_heading(item.text) for item in (last, box)):
         return False
     first = group[0][1]
     listed = bool(_LIST_START.match(first.text))
+    ended = bool(_SENTENCE_END.search(last.text))
     # A line that ends a sentence well before the edge ends its paragraph; so does one before an indented line.
     edge = next((right for right in reversed(rights) if right < last.left + 0.62 * (rights[-1] - last.left)), None)
     column = edge if edge is not None and edge > last.right + 0.1 else rights[-1]
     short = last.right < last.left + 0.85 * (column - last.left)
-    if _SENTENCE_END.search(last.text) and (short or box.left > last.left + 0.8 * box.size) and not listed:
+    if _LIST_START.match(box.text) and (ended or listed or short):
         return False
-    return not (_SENTENCE_END.search(last.text) and box.left < first.left - 0.8 * box.size)
+    if ended and (short or box.left > last.left + 0.8 * box.size) and not listed:
+        return False
+    return not (ended and box.left < first.left - 0.8 * box.size)
 
 
 def _numbered_heading(text: str) -> bool:
@@ -270,6 +275,8 @@ def _block(group: _Group, body: tuple[float, bool], sizes: list[float], words: C
         if box.hyphen:
             text += "\u00ad"
     text = normalise(text.removesuffix("\u00ad") + ("-" if text.endswith("\u00ad") else "")).replace("\n", " ").strip()
+    # The dots that lead from a heading to its page in a table of contents.
+    text = _LEADERS.sub(" … ", text)
     if not text:
         return None
     if group[0][0].row:

@@ -17,10 +17,12 @@ PAGE_LIMIT = 5000
 # A gap of this many letter sizes inside a line separates table cells or columns.
 _SEGMENT_GAP = 1.2
 _BOLD = re.compile(r"bold|black|heavy|cmbx|demi|-medi", re.IGNORECASE)
-_SECTION = re.compile(r"(?:\d+|[IVX]+)\.|abstract\b|introduction\b|összefoglal|bevezetés|초록|서론", re.IGNORECASE)
+_SECTION = re.compile(
+    r"(?:\d+|[IVX]+)\.|arxiv:|abstract\b|introduction\b|összefoglal|bevezetés|초록|서론", re.IGNORECASE
+)
 _LINE_END_HYPHENS = (0x02, 0xFFFE)
 _USELESS_TITLE = re.compile(
-    r"^(untitled|microsoft word|title|.*\.(docx?|tex|dvi|indd|qxd|pdf|odt|ps|rtf)$)", re.IGNORECASE
+    r"^(untitled|arxiv:|microsoft word|title|.*\.(docx?|tex|dvi|indd|qxd|pdf|odt|ps|rtf)$)", re.IGNORECASE
 )
 
 
