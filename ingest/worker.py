@@ -4,6 +4,7 @@
 chunks or indexes.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -86,20 +87,17 @@ class Worker:
             self._process.wait()
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:
-                    try:
+                    # A request that was not read any more.
+                    with contextlib.suppress(BrokenPipeError):
                         stream.close()
-                    except BrokenPipeError:
-                        pass
             self._process = None
 
 
 def _forward(lines: Any, to: "queue.Queue[str | None]") -> None:
-    try:
+    # ValueError: the stream was closed while it was read, because the worker was stopped.
+    with contextlib.suppress(ValueError):
         for line in lines:
             to.put(line)
-    except ValueError:
-        # The stream was closed while it was read: the worker was stopped.
-        pass
     to.put(None)
 
 
@@ -125,8 +123,10 @@ def _answer(path: Path, source: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for limit, value in ((resource.RLIMIT_AS, _MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
+        # macOS knows no limit on address space; a lower limit may have been set from outside.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(limit, (value, value))
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     # Parsers that print must not disturb the answers.
     os.dup2(2, 1)
