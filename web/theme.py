@@ -42,6 +42,8 @@ def theme() -> gr.themes.Base:
         block_border_width="0px",
         block_shadow="none",
         block_padding="0px",
+        color_accent_soft="*primary_100",
+        color_accent_soft_dark="*primary_900",
         border_color_primary="*neutral_200",
         border_color_primary_dark="*neutral_800",
         input_background_fill="white",

@@ -28,13 +28,18 @@ def test_an_example_is_answered_with_citations(application: str, open_page: Open
     expect(page.locator(".question")).to_have_text(domain.examples[language][0])
     page.locator(".passage").first.wait_for()
     page.locator(".exchange.ended").wait_for()
+    screenshot(page, f"{name}-{language}-answer")
+    if language not in domain.languages:
+        # Another language's documents may be found or not; the answer or the refusal is in the visitor's own.
+        expect(page.locator(".answer .text")).to_have_attribute("lang", language)
+        return
     citation = page.locator("a.citation").first
     target = citation.get_attribute("href")
     citation.click()
     expect(page.locator(str(target))).to_be_focused()
     expect(page.locator(str(target))).to_be_in_viewport()
     assert page.locator(f"{target} mark").count() >= 1
-    screenshot(page, f"{name}-{language}-answer")
+    screenshot(page, f"{name}-{language}-citation")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -103,8 +108,8 @@ def test_a_hostile_document_stays_text(open_page: Open, tmp_path: Path, browser:
         '[[sources]]\nkind = "files"\n',
         encoding="utf-8",
     )
-    (folder / "sources" / "a.md").write_text(
-        "# Lighthouse <img src=http://evil.example/t.png>\n\n"
+    (folder / "sources" / "a.txt").write_text(
+        "Lighthouse <img src=http://evil.example/t.png>\n\n"
         "The lighthouse keeper is paid forty crowns a week ![x](http://evil.example/x.png) "
         '<img src="http://evil.example/y.png" onerror="document.title=1"> by the harbour office.\n',
         encoding="utf-8",
