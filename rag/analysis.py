@@ -61,17 +61,17 @@ def content_words(text: str, language: str) -> list[str]:
     Falls back to all words where nothing would be left.
     """
     words = words_of(text)
-    kept = []
-    for word in words:
-        if _HANGUL.match(word):
-            if word in _KOREAN_STOP_WORDS:
-                continue
-            stem = _KOREAN_ENDING.sub("", word)
-            if stem not in _KOREAN_STOP_WORDS:
-                kept.append(stem)
-        elif fold(word) not in _STOP_WORDS.get(language, ()) and (len(word) > 1 or word.isdigit() or word.isupper()):
-            kept.append(word)
-    return kept or words
+    return [topic for word in words if (topic := topic_of(word, language))] or words
+
+
+def topic_of(word: str, language: str) -> str:
+    """A word as it carries a topic, a Korean one without its ending; empty for a stop word or question word."""
+    if _HANGUL.match(word):
+        stem = _KOREAN_ENDING.sub("", word)
+        return "" if word in _KOREAN_STOP_WORDS or stem in _KOREAN_STOP_WORDS else stem
+    if fold(word) in _STOP_WORDS.get(language, ()) or (len(word) == 1 and not (word.isdigit() or word.isupper())):
+        return ""
+    return word
 
 
 @lru_cache(maxsize=65536)

@@ -4,7 +4,7 @@ import re
 import time
 from dataclasses import dataclass, replace
 
-from rag.analysis import content_terms, content_words
+from rag.analysis import content_terms, topic_of, words_of
 from rag.confidence import Evidence, confidence
 from rag.fuse import fused
 from rag.glossary import Glossary, Match
@@ -19,6 +19,9 @@ _CANDIDATES = 20
 _SCORED = 200
 # Share of the dense weight where the embedder was not made for the language of the passages.
 _UNKNOWN_LANGUAGE = 0.3
+# How much the share of a question's words that the glossary knows is worth. In another language half of the words make
+# it known, as the rest is mostly phrasing; in its own, synonyms must not outweigh the words that were chosen.
+_WELL_KNOWN, _SAME_LANGUAGE = 2.0, 0.3
 # Names, acronyms and numbers, which every language writes alike.
 _NAME = re.compile(r"[A-Z0-9]")
 
@@ -27,8 +30,8 @@ _NAME = re.compile(r"[A-Z0-9]")
 class _Query:
     """A question as it is asked of one language group.
 
-    `terms` are its own search terms, `forms` those of each glossary form in the group's language; `share` is the part
-    of the question's words, in [0, 1], that these forms stand for. `text` is what is embedded.
+    `terms` are its own search terms, `forms` those of each glossary form in the group's language; `share`, in
+    [0, 1], is how much of the question they stand for. `text` is what is embedded.
     """
 
     terms: frozenset[str]
@@ -49,7 +52,7 @@ def retrieve(
     """The `limit` best passages for a question in `language`, best first, with the confidence that they answer it."""
     started = time.perf_counter()
     text = flatten(text)
-    words = content_words(text, language)
+    words = words_of(text)
     matches = glossary.matches(words, language)
     queries = {group: _query(text, words, matches, language, group, embedder) for group in index.groups}
     timings = {"understand": time.perf_counter() - started}
@@ -88,6 +91,7 @@ def retrieve(
         confidence=confidence(evidence),
         language=language,
         terms=tuple({id(match.term): match.term for match in matches}.values()),
+        queries={group: query.text for group, query in queries.items()},
         timings=timings,
     )
 
@@ -107,19 +111,24 @@ def _understood(embedder: Embedder, group: str, language: str, query: _Query, te
 
 def _query(text: str, words: list[str], matches: list[Match], language: str, group: str, embedder: Embedder) -> _Query:
     analysed = language if group == language else group
-    terms = frozenset(content_terms(" ".join(words), analysed))
-    forms = []
-    known = 0
+    topics = [topic_of(word, language) for word in words]
+    terms = frozenset(content_terms(" ".join(filter(None, topics)) or text, analysed))
+    forms: list[frozenset[str]] = []
+    known: set[int] = set()
     for match in matches:
         found = [frozenset(content_terms(form, group)) for form in match.term.forms.get(group, ())]
         new = [form for form in found if form and not form <= terms]
         forms += new
-        known += len(match.words) if new else 0
+        known |= set(match.words) if new else set()
+    # Stop words count where a term is made of them: "how long".
+    counted = {position for position, topic in enumerate(topics) if topic} | known
     embedded = text
     if not _knows(embedder, language) and _knows(embedder, group):
         # The embedder does not know the question's language: it is shown what the glossary and the names in it say.
         embedded = _in_terms(words, matches, group) or text
-    return _Query(terms, tuple(forms), known / len(words) if words else 0.0, embedded)
+    factor = _SAME_LANGUAGE if group == language else _WELL_KNOWN
+    share = min(1.0, factor * len(known) / len(counted)) if counted else 0.0
+    return _Query(terms, tuple(forms), share, embedded)
 
 
 def _in_terms(words: list[str], matches: list[Match], language: str) -> str:

@@ -112,7 +112,7 @@ class RetrievalSettings:
     lexical_weight: float = 1.0
     dense_weight: float = 0.7
     glossary_weight: float = 0.7
-    refuse_below: float = 0.5
+    refuse_below: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,13 +89,15 @@ class Retrieval:
     """What was found for a question.
 
     `confidence` is in [0, 1]: how sure it is that the hits answer the question. `terms` are the glossary entries
-    that occur in it. `timings` are seconds by stage.
+    that occur in it. `queries` are the words that passages of each language were compared with. `timings` are seconds
+    by stage.
     """
 
     hits: tuple[Hit, ...]
     confidence: float
     language: str
     terms: tuple[Term, ...] = ()
+    queries: Mapping[str, str] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
