@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rag.types import PAGE_BREAK
+
 BLOCK_BREAK = "\n\n"
 """Stands between two blocks of a page; a blank line, so that a sentence never runs over it."""
 
@@ -41,5 +43,5 @@ class Loaded:
 
 
 def page_text(blocks: Sequence[Block]) -> str:
-    """The text of a page; chunk offsets count in it."""
-    return BLOCK_BREAK.join(block.text for block in blocks)
+    """The text of a page; chunk offsets count in it. A page break inside a block would count as another page."""
+    return BLOCK_BREAK.join(block.text.replace(PAGE_BREAK, " ") for block in blocks)

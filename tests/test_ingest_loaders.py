@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader, PdfWriter
 
-from ingest.blocks import Block, Loaded
+from ingest.blocks import Block, Loaded, page_text
 from ingest.loaders import LoadError, load
 from tests.files import Placed, make_pdf, prose
 
@@ -278,3 +278,9 @@ def test_list_items_stay_apart() -> None:
         "\u2022 snails and other things",
     ]
     assert texts(load(make_pdf([prose(lines)]), "a.pdf")) == lines
+
+
+def test_a_form_feed_inside_a_pdf_line_is_a_space() -> None:
+    document = load(make_pdf([prose(["The heron\fwaits."])]), "a.pdf")
+    assert texts(document) == ["The heron waits."]
+    assert "\f" not in page_text((Block("a\fb"),))

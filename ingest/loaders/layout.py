@@ -274,7 +274,9 @@ def _block(group: _Group, body: tuple[float, bool], sizes: list[float], words: C
         text = _joined(text, box.text, words) if text else box.text
         if box.hyphen:
             text += "\u00ad"
-    text = normalise(text.removesuffix("\u00ad") + ("-" if text.endswith("\u00ad") else "")).replace("\n", " ").strip()
+    text = normalise(text.removesuffix("\u00ad") + ("-" if text.endswith("\u00ad") else ""))
+    # Some PDF files hold line and page breaks as characters.
+    text = " ".join(text.split())
     # The dots that lead from a heading to its page in a table of contents.
     text = _LEADERS.sub(" … ", text)
     if not text:
