@@ -5,10 +5,17 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import Settings, domain_names
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from rag.answer import Engine
 
 # Read by gradio and chromadb when they are imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -105,21 +112,30 @@ def bring_up_to_date(settings: Settings, name: str) -> None:
 def serve(settings: Settings, server: ModuleType) -> None:
     """Serves until stopped; models and indexes are opened beside the first visitors' page."""
     import uvicorn
+
     from rag.answer import Engine
 
     engine = Engine(settings)
     try:
-        app = server.create(engine)
-        threading.Thread(target=engine.warm_up, daemon=True).start()
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        print(f"Lacerta is on http://{host}:{settings.port} (Ctrl-C stops it)", flush=True)
         # Open pages hold a connection each; they must not hold up the end.
-        uvicorn.run(
-            app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=2,
-            server_header=False,
+        config = uvicorn.Config(
+            server.create(engine), host=settings.host, port=settings.port, log_level="warning",
+            timeout_graceful_shutdown=2, server_header=False,
         )  # fmt: skip
+        running = uvicorn.Server(config)
+        threading.Thread(target=greet, args=(settings, running, engine), daemon=True).start()
+        running.run()
     finally:
         engine.close()
+
+
+def greet(settings: Settings, running: "uvicorn.Server", engine: "Engine") -> None:
+    """Says where the page is once it is there, and only then takes time from it to open models and indexes."""
+    while not running.started:
+        time.sleep(0.02)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"Lacerta is on http://{host}:{settings.port} (Ctrl-C stops it)", flush=True)
+    engine.warm_up()
 
 
 if __name__ == "__main__":
