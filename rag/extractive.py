@@ -8,10 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from rag.analysis import content_terms
 from rag.cite import Checked, is_row, joined_quote, passage_spans, topic_terms
+from rag.fuse import centred
 from rag.prompt import without_references
 from rag.text import flatten, fold, normalise
 from rag.types import Chunk, Citation, Embedder, Retrieval, Sentence, Term
@@ -23,13 +22,44 @@ _PASSAGES = 5
 # What the embedder is asked to compare, so that an answer is complete well within a second.
 _EMBEDDED = 40
 _CHARACTERS = 600
-_COVERAGE_WEIGHT, _COSINE_WEIGHT, _PASSAGE_WEIGHT, _NUMBER_BONUS = 1.0, 0.8, 0.6, 0.15
+_COVERAGE_WEIGHT, _COSINE_WEIGHT, _PASSAGE_WEIGHT = 1.0, 0.8, 0.6
+# For any number where one is asked for, and for what the question's kind needs.
+_NUMBER_BONUS, _KIND_BONUS = 0.15, 0.1
+# How much a term of the question counts that stands above the sentence.
+_HEADING_SHARE = 0.5
 # A further sentence is shown if it is about as good as the best one, and says something else.
-_WORTH_SHOWING = 0.55
+_WORTH_SHOWING = 0.4
 _DUPLICATE = 0.85
 
+# The number of a paragraph or list item, which reads like a citation.
+_NUMBERED = re.compile(r"\A(?:\(?(?:\d{1,2}|[a-z])\)\s+(?=\S)|\d{1,2}\.\s+(?=[^\W\d]))")
 _DIGIT = re.compile(r"\d")
 _END = re.compile(r"[.!?。？！…:;][\"'”’»)\]]*$")
+# What a question asks for (folded text), and what a sentence that can answer it contains.
+_KINDS = (
+    (  # a point in time
+        re.compile(
+            r"\b(?:when|(?:what|which) (?:year|date|month|day)|deadline|mikor\w*|meddig|mettol|hatarido\w*)\b"
+            r"|\bmelyik ev\w*|언제|기한|날짜|연도|몇 년|며칠"
+        ),
+        re.compile(
+            r"\b(?:1[6-9]|20)\d\d\b|\d{4}\s?년|\d\s?월|\b\d{1,2}[./]\s?\d{1,2}\b"
+            r"|\b(?:january|february|march|april|june|july|august|september|october|november|december"
+            r"|januar|februar|marcius|aprilis|majus|junius|julius|augusztus|szeptember|oktober|november|december)"
+        ),
+    ),
+    (  # a length of time
+        re.compile(
+            r"\b(?:how long|how much time|duration|mennyi ideig|meddig tart|milyen hosszu|idotartam\w*"
+            r"|hany (?:het|nap|ora|honap|ev|perc)\w*)\b|얼마 동안|얼마나 (?:걸|오래)|기간|몇 (?:주|일|시간|개월|년|분)"
+        ),
+        re.compile(
+            r"(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|egy|ket|harom|negy|ot|hat|het|nyolc|tiz))"
+            r"[\s-]?(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|masodperc|perc|ora|nap|het|honap|ev)\w*\b"
+            r"|\d\s?(?:초|분|시간|일|주|개월|년)"
+        ),
+    ),
+)
 _ASKS_FOR_NUMBER = re.compile(
     r"\b(?:when|what (?:year|date|time|value)|which year|deadline"
     r"|how (?:many|much|long|far|old|big|large|high|deep|fast|often|heavy|hot)"
@@ -104,8 +134,8 @@ def _candidates(place: int, chunk: Chunk) -> list[_Candidate]:
         text = _shown(_labelled(header, cells) if cells else written)
         words = len(text.split())
         row = bool(cells) or is_row(written)
-        # Headings, captions and cut-off lines say nothing by themselves.
-        whole = row or (_END.search(text) and words >= 3) or words >= 8
+        # Headings, captions, cut-off lines and the questions of an FAQ say nothing by themselves.
+        whole = row or (_END.search(text) and words >= 3 and not text.endswith("?")) or words >= 8
         if text and whole and text not in headings and not _SOURCE_LINE.match(fold(text)):
             found.append(_Candidate(place, index, start, end, text, topic_terms(text, chunk.language)))
     return found
@@ -124,8 +154,8 @@ def _labelled(header: Sequence[str], cells: Sequence[str]) -> str:
 
 
 def _shown(text: str) -> str:
-    """A sentence as it is shown: in one line, without marks of a list or heading, its brackets not like citations."""
-    line = flatten(normalise(text)).lstrip("#*•–|- ").rstrip("| ")
+    """A sentence as it is shown: in one line, without list marks or numbers, its brackets not like citations."""
+    line = _NUMBERED.sub("", flatten(normalise(text)).lstrip("#*•–|- ")).rstrip("| ")
     shown = without_references(line)
     return shown if len(shown) <= _CHARACTERS else shown[:_CHARACTERS].rsplit(" ", 1)[0] + " …"
 
@@ -133,7 +163,7 @@ def _shown(text: str) -> str:
 def _scores(
     question: str, retrieval: Retrieval, candidates: Sequence[_Candidate], embedder: Embedder | None
 ) -> list[float]:
-    """How well each candidate answers: covered question terms, meaning, the hit's own score, numbers if asked for."""
+    """How well each candidate answers: covered terms, meaning, the hit's own score, and what the question asks for."""
     hits = retrieval.hits
     languages = {candidate.place: hits[candidate.place].chunk.language for candidate in candidates}
     wanted = {
@@ -148,54 +178,60 @@ def _scores(
     def rarity(term: str) -> float:
         return math.log(1 + len(candidates) / (0.5 + frequency.get(term, 0)))
 
-    around = {place: _context_terms(hits[place].chunk) for place in languages}
-    coverage = []
-    for candidate in candidates:
-        terms = wanted[languages[candidate.place]]
-        total = sum(rarity(term) for term in terms if term in frequency or term in around[candidate.place])
-        # What the heading already says counts half: "Deadline" above "30 April".
-        gained = sum(
-            rarity(term) * (1.0 if term in candidate.terms else 0.5)
-            for term in terms
-            if term in candidate.terms or term in around[candidate.place]
-        )
-        coverage.append(gained / total if total else 0.0)
+    above = {place: _context_terms(hits[place].chunk) for place in languages}
+    inside = {place: topic_terms(hits[place].chunk.text, language) for place, language in languages.items()}
+    # Terms that no passage in the language has can't tell its sentences apart.
+    known = {
+        language: terms & frozenset().union(*(above[at] | inside[at] for at in languages if languages[at] == language))
+        for language, terms in wanted.items()
+    }
     best = max((hit.score for hit in hits[:_PASSAGES]), default=0.0)
-    asks_for_number = bool(_ASKS_FOR_NUMBER.search(fold(question)))
-    scores = [
-        _COVERAGE_WEIGHT * covered
-        + _PASSAGE_WEIGHT * max(-1.0, hits[candidate.place].score - best)
-        + (_NUMBER_BONUS if asks_for_number and _DIGIT.search(candidate.text) else 0.0)
-        for candidate, covered in zip(candidates, coverage, strict=True)
-    ]
-    return _with_meaning(question, retrieval.language, candidates, languages, scores, embedder)
+    folded = fold(question)
+    asks_for_number = bool(_ASKS_FOR_NUMBER.search(folded))
+    kinds = [answers for asks, answers in _KINDS if asks.search(folded)]
+    meaning = _meaning(question, retrieval, candidates, embedder)
+    scores = []
+    for candidate, similarity in zip(candidates, meaning, strict=True):
+        place = candidate.place
+        terms = known[languages[place]]
+        total = sum(rarity(term) for term in terms)
+        covered = sum(
+            rarity(term) * (1.0 if term in candidate.terms else _HEADING_SHARE * (term in above[place]))
+            for term in terms
+        )
+        covered = covered / total if total else 0.0
+        score = _COVERAGE_WEIGHT * covered + _PASSAGE_WEIGHT * max(-1.0, hits[place].score - best)
+        score += _COSINE_WEIGHT * similarity
+        if asks_for_number and _DIGIT.search(candidate.text):
+            score += _NUMBER_BONUS
+        if kinds and any(answers.search(fold(candidate.text)) for answers in kinds):
+            score += _KIND_BONUS
+        scores.append(score)
+    return scores
 
 
-def _with_meaning(
-    question: str,
-    language: str,
-    candidates: Sequence[_Candidate],
-    languages: dict[int, str],
-    scores: list[float],
-    embedder: Embedder | None,
+def _meaning(
+    question: str, retrieval: Retrieval, candidates: Sequence[_Candidate], embedder: Embedder | None
 ) -> list[float]:
-    """Adds the cosine of question and sentence where the embedder knows both languages, to the best candidates."""
-    if embedder is None or not _knows(embedder, language):
-        return scores
-    ordered = sorted(range(len(candidates)), key=lambda at: -scores[at])
-    embedded = [at for at in ordered if _knows(embedder, languages[candidates[at].place])][:_EMBEDDED]
-    if not embedded:
-        return scores
-    rows = embedder.embed_passages([candidates[at].text for at in embedded])
-    cosines = rows @ embedder.embed_query(question)
-    added = list(scores)
-    # What was not compared counts as the least similar.
-    least = float(np.min(cosines))
-    for at in range(len(candidates)):
-        added[at] += _COSINE_WEIGHT * least
-    for at, cosine in zip(embedded, cosines, strict=True):
-        added[at] += _COSINE_WEIGHT * (float(cosine) - least)
-    return added
+    """Cosines of question and sentence, centred a language as in fusion; 0 where the embedder can't compare them.
+
+    A question in a language that the embedder does not know is compared in the words that were searched for.
+    """
+    similarity = [0.0] * len(candidates)
+    if embedder is None:
+        return similarity
+    for language in {retrieval.hits[candidate.place].chunk.language for candidate in candidates}:
+        words = question if _knows(embedder, retrieval.language) else retrieval.queries.get(language, question)
+        if not _knows(embedder, language) or (words == question and not _knows(embedder, retrieval.language)):
+            continue
+        places = [
+            at for at, candidate in enumerate(candidates) if retrieval.hits[candidate.place].chunk.language == language
+        ][:_EMBEDDED]
+        rows = embedder.embed_passages([candidates[at].text for at in places])
+        cosines = rows @ embedder.embed_query(words)
+        for at, cosine in centred({str(at): float(cosine) for at, cosine in zip(places, cosines, strict=True)}).items():
+            similarity[int(at)] = cosine
+    return similarity
 
 
 def _selected(

@@ -19,9 +19,11 @@ _CANDIDATES = 20
 _SCORED = 200
 # Share of the dense weight where the embedder was not made for the language of the passages.
 _UNKNOWN_LANGUAGE = 0.3
-# How much the share of a question's words that the glossary knows is worth. In another language half of the words make
-# it known, as the rest is mostly phrasing; in its own, synonyms must not outweigh the words that were chosen.
-_WELL_KNOWN, _SAME_LANGUAGE = 2.0, 0.3
+# What the share of a question that the glossary knows is worth in its own language, where synonyms must not outweigh
+# the words that were chosen.
+_SAME_LANGUAGE = 0.3
+# The share of a question's words from which on it counts as understood: the rest is mostly phrasing.
+_UNDERSTOOD_FROM = 0.5
 # Names, acronyms and numbers, which every language writes alike.
 _NAME = re.compile(r"[A-Z0-9]")
 
@@ -30,12 +32,12 @@ _NAME = re.compile(r"[A-Z0-9]")
 class _Query:
     """A question as it is asked of one language group.
 
-    `terms` are its own search terms, `forms` those of each glossary form in the group's language; `share`, in
-    [0, 1], is how much of the question they stand for. `text` is what is embedded.
+    `terms` are its own search terms, `forms` those of each form of each glossary term in the group's language;
+    `share`, in [0, 1], is how much of the question they stand for. `text` is what is embedded.
     """
 
     terms: frozenset[str]
-    forms: tuple[frozenset[str], ...]
+    forms: tuple[tuple[frozenset[str], ...], ...]
     share: float
     text: str
 
@@ -106,28 +108,30 @@ def _understood(embedder: Embedder, group: str, language: str, query: _Query, te
         return 0.0
     if _knows(embedder, language):
         return 1.0
-    return query.share if query.text != text else 0.0
+    return min(1.0, query.share / _UNDERSTOOD_FROM) if query.text != text else 0.0
 
 
 def _query(text: str, words: list[str], matches: list[Match], language: str, group: str, embedder: Embedder) -> _Query:
     analysed = language if group == language else group
     topics = [topic_of(word, language) for word in words]
     terms = frozenset(content_terms(" ".join(filter(None, topics)) or text, analysed))
-    forms: list[frozenset[str]] = []
+    forms: list[tuple[frozenset[str], ...]] = []
     known: set[int] = set()
     for match in matches:
         found = [frozenset(content_terms(form, group)) for form in match.term.forms.get(group, ())]
-        new = [form for form in found if form and not form <= terms]
-        forms += new
-        known |= set(match.words) if new else set()
+        new = tuple(form for form in found if form and not form <= terms)
+        if new:
+            forms.append(new)
+            known |= set(match.words)
     # Stop words count where a term is made of them: "how long".
     counted = {position for position, topic in enumerate(topics) if topic} | known
     embedded = text
     if not _knows(embedder, language) and _knows(embedder, group):
         # The embedder does not know the question's language: it is shown what the glossary and the names in it say.
         embedded = _in_terms(words, matches, group) or text
-    factor = _SAME_LANGUAGE if group == language else _WELL_KNOWN
-    share = min(1.0, factor * len(known) / len(counted)) if counted else 0.0
+    share = len(known) / len(counted) if counted else 0.0
+    if group == language:
+        share *= _SAME_LANGUAGE
     return _Query(terms, tuple(forms), share, embedded)
 
 
@@ -149,8 +153,17 @@ def _coverage(index: Index, group: str, query: _Query, settings: RetrievalSettin
     own = coverage(dict(index.lexical.search(group, query.terms, _SCORED)), index.lexical.most(group, query.terms))
     if not query.forms:
         return own
-    most = sum(index.lexical.most(group, form) for form in query.forms)
-    widened = coverage(dict(index.lexical.search(group, frozenset().union(*query.forms), _SCORED)), most)
+    widened: dict[str, float] = {}
+    # A passage says a thing in one of its forms: the best covered one counts, by the weight of the preferred one.
+    weights = [index.lexical.most(group, forms[0]) for forms in query.forms]
+    for forms, weight in zip(query.forms, weights, strict=True):
+        best: dict[str, float] = {}
+        for form in forms:
+            found = dict(index.lexical.search(group, form, _SCORED))
+            for name, share in coverage(found, index.lexical.most(group, form)).items():
+                best[name] = max(best.get(name, 0.0), share)
+        for name, share in best.items():
+            widened[name] = widened.get(name, 0.0) + share * weight / sum(weights)
     weight = settings.glossary_weight * query.share
     return {name: min(1.0, own.get(name, 0.0) + weight * widened.get(name, 0.0)) for name in {**own, **widened}}
 

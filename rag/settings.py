@@ -111,7 +111,7 @@ class RetrievalSettings:
     passages: int = 6
     lexical_weight: float = 1.0
     dense_weight: float = 0.7
-    glossary_weight: float = 0.7
+    glossary_weight: float = 0.5
     refuse_below: float = 0.1
 
 
