@@ -126,8 +126,8 @@ def _candidates(place: int, chunk: Chunk) -> list[_Candidate]:
         cells = _cells(written)
         if cells and len(cells) != len(header):
             header = cells
-            # Without numbers it is the header, and no answer; with them, the header stands in another passage.
-            if not _DIGIT.search(written):
+            # Where no cell begins with a number it is the header, and no answer; else that stands in another passage.
+            if not any(cell[:1].isdigit() for cell in cells):
                 continue
         elif not cells:
             header = []
@@ -135,7 +135,7 @@ def _candidates(place: int, chunk: Chunk) -> list[_Candidate]:
         words = len(text.split())
         row = bool(cells) or is_row(written)
         # Headings, captions, cut-off lines and the questions of an FAQ say nothing by themselves.
-        whole = row or (_END.search(text) and words >= 3 and not text.endswith("?")) or words >= 8
+        whole = row or (not text.endswith("?") and (words >= 8 or (_END.search(text) and words >= 3)))
         if text and whole and text not in headings and not _SOURCE_LINE.match(fold(text)):
             found.append(_Candidate(place, index, start, end, text, topic_terms(text, chunk.language)))
     return found
@@ -148,7 +148,7 @@ def _cells(text: str) -> list[str]:
 
 
 def _labelled(header: Sequence[str], cells: Sequence[str]) -> str:
-    if any(_DIGIT.search(name) for name in header):
+    if any(name[:1].isdigit() for name in header):
         return f"{cells[0]}: {'; '.join(cells[1:])}"
     return "; ".join(f"{name}: {cell}" for name, cell in zip(header, cells, strict=True) if cell)
 

@@ -19,9 +19,8 @@ _CANDIDATES = 20
 _SCORED = 200
 # Share of the dense weight where the embedder was not made for the language of the passages.
 _UNKNOWN_LANGUAGE = 0.3
-# What the share of a question that the glossary knows is worth in its own language, where synonyms must not outweigh
-# the words that were chosen.
-_SAME_LANGUAGE = 0.3
+# What a synonym is worth in the question's own language, where it must not outweigh the word that was chosen.
+_SYNONYM = 0.7
 # The share of a question's words from which on it counts as understood: the rest is mostly phrasing.
 _UNDERSTOOD_FROM = 0.5
 # Names, acronyms and numbers, which every language writes alike.
@@ -29,17 +28,26 @@ _NAME = re.compile(r"[A-Z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
+class _Widening:
+    """A glossary term in a question: the search terms of its words there, and of its other forms."""
+
+    own: frozenset[str]
+    forms: tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Query:
     """A question as it is asked of one language group.
 
-    `terms` are its own search terms, `forms` those of each form of each glossary term in the group's language;
-    `share`, in [0, 1], is how much of the question they stand for. `text` is what is embedded.
+    `terms` are its own search terms, `widenings` the glossary's in the group's language; `share`, in [0, 1], is the
+    part of the question's words that they stand for. `text` is what is embedded.
     """
 
     terms: frozenset[str]
-    forms: tuple[tuple[frozenset[str], ...], ...]
+    widenings: tuple[_Widening, ...]
     share: float
     text: str
+    same_language: bool
 
 
 def retrieve(
@@ -115,13 +123,14 @@ def _query(text: str, words: list[str], matches: list[Match], language: str, gro
     analysed = language if group == language else group
     topics = [topic_of(word, language) for word in words]
     terms = frozenset(content_terms(" ".join(filter(None, topics)) or text, analysed))
-    forms: list[tuple[frozenset[str], ...]] = []
+    widenings: list[_Widening] = []
     known: set[int] = set()
     for match in matches:
         found = [frozenset(content_terms(form, group)) for form in match.term.forms.get(group, ())]
         new = tuple(form for form in found if form and not form <= terms)
         if new:
-            forms.append(new)
+            own = frozenset(content_terms(" ".join(topics[position] for position in match.words), analysed))
+            widenings.append(_Widening(own, new))
             known |= set(match.words)
     # Stop words count where a term is made of them: "how long".
     counted = {position for position, topic in enumerate(topics) if topic} | known
@@ -130,9 +139,7 @@ def _query(text: str, words: list[str], matches: list[Match], language: str, gro
         # The embedder does not know the question's language: it is shown what the glossary and the names in it say.
         embedded = _in_terms(words, matches, group) or text
     share = len(known) / len(counted) if counted else 0.0
-    if group == language:
-        share *= _SAME_LANGUAGE
-    return _Query(terms, tuple(forms), share, embedded)
+    return _Query(terms, tuple(widenings), share, embedded, group == language)
 
 
 def _in_terms(words: list[str], matches: list[Match], language: str) -> str:
@@ -150,22 +157,35 @@ def _in_terms(words: list[str], matches: list[Match], language: str) -> str:
 
 def _coverage(index: Index, group: str, query: _Query, settings: RetrievalSettings) -> dict[str, float]:
     """How much of the question each chunk covers, in [0, 1]: its own words, and through the glossary."""
-    own = coverage(dict(index.lexical.search(group, query.terms, _SCORED)), index.lexical.most(group, query.terms))
-    if not query.forms:
-        return own
+    scores = dict(index.lexical.search(group, query.terms, _SCORED))
+    most = index.lexical.most(group, query.terms)
+    if query.same_language:
+        # A synonym stands in for the words of the question, where the passage does not have them.
+        for widening in query.widenings:
+            own = dict(index.lexical.search(group, widening.own, _SCORED))
+            worth = _SYNONYM * index.lexical.most(group, widening.own)
+            for name, share in _best_form(index, group, widening.forms).items():
+                gained = worth * share - own.get(name, 0.0)
+                scores[name] = scores.get(name, 0.0) + max(0.0, gained)
+        return coverage(scores, most)
+    covered = coverage(scores, most)
     widened: dict[str, float] = {}
-    # A passage says a thing in one of its forms: the best covered one counts, by the weight of the preferred one.
-    weights = [index.lexical.most(group, forms[0]) for forms in query.forms]
-    for forms, weight in zip(query.forms, weights, strict=True):
-        best: dict[str, float] = {}
-        for form in forms:
-            found = dict(index.lexical.search(group, form, _SCORED))
-            for name, share in coverage(found, index.lexical.most(group, form)).items():
-                best[name] = max(best.get(name, 0.0), share)
-        for name, share in best.items():
+    weights = [index.lexical.most(group, widening.forms[0]) for widening in query.widenings]
+    for widening, weight in zip(query.widenings, weights, strict=True):
+        for name, share in _best_form(index, group, widening.forms).items():
             widened[name] = widened.get(name, 0.0) + share * weight / sum(weights)
     weight = settings.glossary_weight * query.share
-    return {name: min(1.0, own.get(name, 0.0) + weight * widened.get(name, 0.0)) for name in {**own, **widened}}
+    return {name: min(1.0, covered.get(name, 0.0) + weight * widened.get(name, 0.0)) for name in {**covered, **widened}}
+
+
+def _best_form(index: Index, group: str, forms: tuple[frozenset[str], ...]) -> dict[str, float]:
+    """How much of a glossary term each chunk covers: it says a thing in one of its forms, so the best one counts."""
+    best: dict[str, float] = {}
+    for form in forms:
+        found = coverage(dict(index.lexical.search(group, form, _SCORED)), index.lexical.most(group, form))
+        for name, share in found.items():
+            best[name] = max(best.get(name, 0.0), share)
+    return best
 
 
 def _ranked(hits: list[Hit]) -> list[Hit]:

@@ -28,6 +28,15 @@ def test_inflected_forms_are_found() -> None:
     assert found("two galaxies", "en") == [GALAXY]
 
 
+def test_the_closest_form_wins() -> None:
+    astronomer = Term({"en": ("astronomer",), "ko": ("천문학자",), "hu": ("csillagász",)})
+    mirror = Term({"en": ("primary mirror",), "ko": ("주경",), "hu": ("főtükör",)})
+    photon = Term({"en": ("photon",), "ko": ("광자",), "hu": ("foton",)})
+    glossary = Glossary([STAR, astronomer, photon, mirror])
+    for word, expected in (("csillagok", STAR), ("csillagászok", astronomer), ("főtükre", mirror), ("fotont", photon)):
+        assert [match.term for match in glossary.matches([word], "hu")] == [expected]
+
+
 def test_forms_without_accents_are_found() -> None:
     assert found("urtavcso tukre", "hu") == [TELESCOPE]
 
