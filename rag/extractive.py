@@ -8,12 +8,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag.analysis import content_terms
+from rag.analysis import content_terms, content_words
 from rag.cite import Checked, is_row, joined_quote, passage_spans, topic_terms
 from rag.fuse import centred
 from rag.prompt import without_references
 from rag.text import flatten, fold, normalise
-from rag.types import Chunk, Citation, Embedder, Retrieval, Sentence, Term
+from rag.types import Chunk, Citation, Embedder, Retrieval, Sentence
 
 SENTENCES = 3
 """The most sentences that an answer shows."""
@@ -25,6 +25,10 @@ _CHARACTERS = 600
 _COVERAGE_WEIGHT, _COSINE_WEIGHT, _PASSAGE_WEIGHT = 1.0, 0.8, 0.6
 # For any number where one is asked for, and for what the question's kind needs.
 _NUMBER_BONUS, _KIND_BONUS = 0.15, 0.1
+# For a passage that does not name what the question names: it is about something else.
+_STRANGER_MALUS = 0.4
+# For a sentence that the visitor can surely read.
+_OWN_LANGUAGE_BONUS = 0.1
 # How much a term of the question counts that stands above the sentence.
 _HEADING_SHARE = 0.5
 # A further sentence is shown if it is about as good as the best one, and says something else.
@@ -44,6 +48,7 @@ _KINDS = (
         ),
         re.compile(
             r"\b(?:1[6-9]|20)\d\d\b|\d{4}\s?년|\d\s?월|\b\d{1,2}[./]\s?\d{1,2}\b"
+            r"|\b(?:within|belul)\b|이내"
             r"|\b(?:january|february|march|april|june|july|august|september|october|november|december"
             r"|januar|februar|marcius|aprilis|majus|junius|julius|augusztus|szeptember|oktober|november|december)"
         ),
@@ -57,6 +62,17 @@ _KINDS = (
             r"(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|egy|ket|harom|negy|ot|hat|het|nyolc|tiz))"
             r"[\s-]?(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|masodperc|perc|ora|nap|het|honap|ev)\w*\b"
             r"|\d\s?(?:초|분|시간|일|주|개월|년)"
+        ),
+    ),
+    (  # a measured quantity
+        re.compile(
+            r"\b(?:how (?:large|big|wide|tall|heavy|far|high|deep|fast|hot|cold|massive|bright)|diameter|mass|distance"
+            r"|mekkora|milyen (?:nagy|messze|nehez|magas|gyors|meleg|hideg)|atmero\w*|tomeg\w*|tavolsag\w*)\b"
+            r"|지름|직경|구경|질량|무게|거리|크기|온도|속도|높이|얼마나 (?:크|큰|멀|무거|높|빠)"
+        ),
+        re.compile(
+            r"\d\s?(?:(?:[kcmµμn]?m|k?g|t|tonnes?|au|pc|k?pc|ly|k|km/s|light[ -]years?|per ?cent)\b|[%°])"
+            r"|\d\s?(?:미터|톤|광년)"
         ),
     ),
 )
@@ -166,10 +182,6 @@ def _scores(
     """How well each candidate answers: covered terms, meaning, the hit's own score, and what the question asks for."""
     hits = retrieval.hits
     languages = {candidate.place: hits[candidate.place].chunk.language for candidate in candidates}
-    wanted = {
-        language: _wanted(question, retrieval.language, language, retrieval.terms)
-        for language in set(languages.values())
-    }
     frequency: dict[str, int] = {}
     for candidate in candidates:
         for term in candidate.terms:
@@ -178,13 +190,18 @@ def _scores(
     def rarity(term: str) -> float:
         return math.log(1 + len(candidates) / (0.5 + frequency.get(term, 0)))
 
+    def weight(form: frozenset[str]) -> float:
+        return sum(map(rarity, form))
+
     above = {place: _context_terms(hits[place].chunk) for place in languages}
-    inside = {place: topic_terms(hits[place].chunk.text, language) for place, language in languages.items()}
-    # Terms that no passage in the language has can't tell its sentences apart.
-    known = {
-        language: terms & frozenset().union(*(above[at] | inside[at] for at in languages if languages[at] == language))
-        for language, terms in wanted.items()
+    wanted = {
+        # A long name counts for more than a word, but not for as many as it has.
+        language: [
+            (forms, weight(forms[0]) / math.sqrt(len(forms[0]))) for forms in _wanted(question, retrieval, language)
+        ]
+        for language in set(languages.values())
     }
+    strangers = {place for place in languages if not _names_all(retrieval, hits[place].chunk)}
     best = max((hit.score for hit in hits[:_PASSAGES]), default=0.0)
     folded = fold(question)
     asks_for_number = bool(_ASKS_FOR_NUMBER.search(folded))
@@ -193,15 +210,21 @@ def _scores(
     scores = []
     for candidate, similarity in zip(candidates, meaning, strict=True):
         place = candidate.place
-        terms = known[languages[place]]
-        total = sum(rarity(term) for term in terms)
+        # What the heading already says counts half: "Deadline" above "30 April".
+        half = above[place] - candidate.terms
         covered = sum(
-            rarity(term) * (1.0 if term in candidate.terms else _HEADING_SHARE * (term in above[place]))
-            for term in terms
-        )
-        covered = covered / total if total else 0.0
+            worth
+            * max(
+                (weight(form & candidate.terms) + _HEADING_SHARE * weight(form & half)) / weight(form) for form in forms
+            )
+            for forms, worth in wanted[languages[place]]
+        ) / (sum(worth for _, worth in wanted[languages[place]]) or 1.0)
         score = _COVERAGE_WEIGHT * covered + _PASSAGE_WEIGHT * max(-1.0, hits[place].score - best)
         score += _COSINE_WEIGHT * similarity
+        if place in strangers:
+            score -= _STRANGER_MALUS
+        if languages[place] == retrieval.language:
+            score += _OWN_LANGUAGE_BONUS
         if asks_for_number and _DIGIT.search(candidate.text):
             score += _NUMBER_BONUS
         if kinds and any(answers.search(fold(candidate.text)) for answers in kinds):
@@ -278,13 +301,36 @@ def _same(terms: frozenset[str], other: frozenset[str]) -> bool:
     return smaller > 0 and len(terms & other) / smaller >= _DUPLICATE
 
 
-def _wanted(question: str, language: str, passage_language: str, terms: Sequence[Term]) -> frozenset[str]:
-    """The question's terms as a passage in another language writes them: names, numbers, and the glossary's forms."""
-    own = topic_terms(question, language)
-    if passage_language == language:
-        return own
-    forms = [form for term in terms for form in term.forms.get(passage_language, ())]
-    return own.union(*(content_terms(form, passage_language) for form in forms))
+def _wanted(question: str, retrieval: Retrieval, language: str) -> list[tuple[frozenset[str], ...]]:
+    """What passages in a language should say: each part of the question with all the forms it may have there.
+
+    In the question's language these are its terms, and the forms of the glossary's; in another one the glossary's
+    forms, and what every language writes alike: names and numbers.
+    """
+    same = retrieval.language == language
+    words = content_words(question, retrieval.language)
+    terms = set(
+        content_terms(" ".join(word for word in words if same or word[:1].isupper() or word[:1].isdigit()), language)
+    )
+    wanted = []
+    for term in retrieval.terms:
+        forms = tuple(filter(None, (topic_terms(form, language) for form in term.forms.get(language, ()))))
+        if forms:
+            terms -= set().union(*forms)
+            wanted.append(forms)
+    return wanted + [(frozenset({term}),) for term in sorted(terms)]
+
+
+def _names_all(retrieval: Retrieval, chunk: Chunk) -> bool:
+    """Whether a passage, or what stands above it, has every proper name that the glossary knows in the question."""
+    said = topic_terms(" ".join((chunk.title, *chunk.headings, chunk.text)), chunk.language)
+    for term in retrieval.terms:
+        if any(form[:1].isupper() for form in term.forms.get("en", ())[:1]):
+            # Names are often written as in English, whatever the language around them.
+            forms = (*term.forms.get(chunk.language, ()), *term.forms.get("en", ()))
+            if not any(topic_terms(form, chunk.language) <= said for form in forms):
+                return False
+    return True
 
 
 def _context_terms(chunk: Chunk) -> frozenset[str]:

@@ -40,13 +40,15 @@ class _Query:
     """A question as it is asked of one language group.
 
     `terms` are its own search terms, `widenings` the glossary's in the group's language; `share`, in [0, 1], is the
-    part of the question's words that they stand for. `text` is what is embedded.
+    part of the question's words that they stand for. `text` is what is embedded, and `understood`, in [0, 1], how much
+    of the question it tells the embedder.
     """
 
     terms: frozenset[str]
     widenings: tuple[_Widening, ...]
     share: float
     text: str
+    understood: float
     same_language: bool
 
 
@@ -87,8 +89,7 @@ def retrieve(
         coverage_here = {name: covered[group].get(name, 0.0) for name in stored}
         weight = settings.dense_weight if _knows(embedder, group) else settings.dense_weight * _UNKNOWN_LANGUAGE
         scores = fused(coverage_here, cosines, settings.lexical_weight, weight)
-        understood = _understood(embedder, group, language, query, text)
-        cosine = understood * max(cosines.values(), default=0.0) if understood else None
+        cosine = query.understood * max(cosines.values(), default=0.0) if query.understood else None
         evidence.append(Evidence(max(coverage_here.values(), default=0.0), cosine))
         hits += [
             Hit(chunk, scores[name], features={"coverage": coverage_here[name], "cosine": cosines[name]})
@@ -110,15 +111,6 @@ def _knows(embedder: Embedder, language: str) -> bool:
     return not embedder.languages or language in embedder.languages
 
 
-def _understood(embedder: Embedder, group: str, language: str, query: _Query, text: str) -> float:
-    """The share of the question that its vector stands for among the passages of a language, 0 if it can't tell."""
-    if not _knows(embedder, group):
-        return 0.0
-    if _knows(embedder, language):
-        return 1.0
-    return min(1.0, query.share / _UNDERSTOOD_FROM) if query.text != text else 0.0
-
-
 def _query(text: str, words: list[str], matches: list[Match], language: str, group: str, embedder: Embedder) -> _Query:
     analysed = language if group == language else group
     topics = [topic_of(word, language) for word in words]
@@ -134,25 +126,30 @@ def _query(text: str, words: list[str], matches: list[Match], language: str, gro
             known |= set(match.words)
     # Stop words count where a term is made of them: "how long".
     counted = {position for position, topic in enumerate(topics) if topic} | known
-    embedded = text
-    if not _knows(embedder, language) and _knows(embedder, group):
-        # The embedder does not know the question's language: it is shown what the glossary and the names in it say.
-        embedded = _in_terms(words, matches, group) or text
     share = len(known) / len(counted) if counted else 0.0
-    return _Query(terms, tuple(widenings), share, embedded, group == language)
+    embedded, understood = text, 1.0 if _knows(embedder, group) and _knows(embedder, language) else 0.0
+    if _knows(embedder, group) and not understood:
+        # The embedder does not know the question's language: it is shown what the glossary and the names in it say.
+        parts, said = _in_terms(words, topics, matches, group)
+        if parts:
+            embedded = " ".join(parts)
+            understood = min(1.0, said / len(counted | known) / _UNDERSTOOD_FROM)
+    return _Query(terms, tuple(widenings), share, embedded, understood, group == language)
 
 
-def _in_terms(words: list[str], matches: list[Match], language: str) -> str:
-    """The words of a question that another language shares: names, numbers, and the glossary's preferred forms."""
+def _in_terms(words: list[str], topics: list[str], matches: list[Match], language: str) -> tuple[list[str], int]:
+    """What another language shares of a question, and how many words that is: names, numbers, preferred forms."""
     at = {match.words.start: match for match in matches if match.term.forms.get(language)}
     replaced = {position for match in at.values() for position in match.words}
     parts = []
+    said = len(replaced)
     for position, word in enumerate(words):
         if position in at:
             parts.append(at[position].term.forms[language][0])
-        elif position not in replaced and _NAME.match(word):
+        elif position not in replaced and topics[position] and _NAME.match(word):
             parts.append(word)
-    return " ".join(parts)
+            said += 1
+    return parts, said
 
 
 def _coverage(index: Index, group: str, query: _Query, settings: RetrievalSettings) -> dict[str, float]:
