@@ -38,6 +38,7 @@ _DUPLICATE = 0.85
 # The number of a paragraph or list item, which reads like a citation.
 _NUMBERED = re.compile(r"\A(?:\(?(?:\d{1,2}|[a-z])\)\s+(?=\S)|\d{1,2}\.\s+(?=[^\W\d]))")
 _DIGIT = re.compile(r"\d")
+_NAME_WITH_NUMBER = re.compile(r"[^\W\d_]+[ -]\d{1,2}")
 _END = re.compile(r"[.!?。？！…:;][\"'”’»)\]]*$")
 # What a question asks for (folded text), and what a sentence that can answer it contains.
 _KINDS = (
@@ -142,16 +143,16 @@ def _candidates(place: int, chunk: Chunk) -> list[_Candidate]:
         cells = _cells(written)
         if cells and len(cells) != len(header):
             header = cells
-            # Where no cell begins with a number it is the header, and no answer; else that stands in another passage.
-            if not any(cell[:1].isdigit() for cell in cells):
+            # Without values it is the header, and no answer; with them, the header stands in another passage.
+            if not any(map(_is_value, cells)):
                 continue
         elif not cells:
             header = []
         text = _shown(_labelled(header, cells) if cells else written)
         words = len(text.split())
         row = bool(cells) or is_row(written)
-        # Headings, captions, cut-off lines and the questions of an FAQ say nothing by themselves.
-        whole = row or (not text.endswith("?") and (words >= 8 or (_END.search(text) and words >= 3)))
+        # Headings, captions, cut-off lines, the questions of an FAQ and "as follows:" say nothing by themselves.
+        whole = row or (not text.endswith(("?", ":")) and (words >= 8 or (_END.search(text) and words >= 3)))
         if text and whole and text not in headings and not _SOURCE_LINE.match(fold(text)):
             found.append(_Candidate(place, index, start, end, text, topic_terms(text, chunk.language)))
     return found
@@ -163,8 +164,13 @@ def _cells(text: str) -> list[str]:
     return cells if len(cells) > 1 else []
 
 
+def _is_value(cell: str) -> bool:
+    """Whether a cell holds a number that is not part of a name, as in "Voyager 1"."""
+    return bool(_DIGIT.search(cell)) and not _NAME_WITH_NUMBER.fullmatch(cell)
+
+
 def _labelled(header: Sequence[str], cells: Sequence[str]) -> str:
-    if any(name[:1].isdigit() for name in header):
+    if any(map(_is_value, header)):
         return f"{cells[0]}: {'; '.join(cells[1:])}"
     return "; ".join(f"{name}: {cell}" for name, cell in zip(header, cells, strict=True) if cell)
 
