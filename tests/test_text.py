@@ -40,7 +40,8 @@ def test_flatten() -> None:
     ("text", "expected"),
     [
         (
-            "The mirror is 6.5 m wide (see Fig. 2). It was launched on Dec. 25, 2021 by the U.S. and ESA. J. Doe agreed.",
+            "The mirror is 6.5 m wide (see Fig. 2). It was launched on Dec. 25, 2021 by the U.S. and ESA. "
+            "J. Doe agreed.",
             [
                 "The mirror is 6.5 m wide (see Fig. 2).",
                 "It was launched on Dec. 25, 2021 by the U.S. and ESA.",

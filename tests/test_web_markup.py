@@ -26,7 +26,8 @@ def test_citations_are_links_only_where_there_is_such_a_source() -> None:
 
 
 def test_paragraphs_line_breaks_and_bold() -> None:
-    assert answer_html("One\ntwo\n\n**three** * 4 ** 5", link) == "<p>One<br>two</p><p><strong>three</strong> * 4 ** 5</p>"
+    html = answer_html("One\ntwo\n\n**three** * 4 ** 5", link)
+    assert html == "<p>One<br>two</p><p><strong>three</strong> * 4 ** 5</p>"
 
 
 def test_lists() -> None:
