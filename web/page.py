@@ -26,6 +26,8 @@ WAITING_QUESTIONS = 64
 REDRAW_SECONDS = 0.06
 """Tokens that come faster than this are drawn together."""
 
+SETTLE_SECONDS = 0.1
+
 Conversations = dict[str, Conversation]
 
 
@@ -57,6 +59,8 @@ class Running:
             stopped = self._stopped.pop(session, None)
         if stopped:
             stopped.set()
+            # What the answer showed last is still on its way into the visitor's state; what follows must come after it.
+            time.sleep(SETTLE_SECONDS)
 
     def end(self, session: str, stopped: threading.Event) -> None:
         with self._lock:
@@ -157,6 +161,9 @@ def build(engine: Answering, language: str) -> gr.Blocks:
                 drawn = 0.0
                 asked = Question(text, name, interface_language=language, history=turns(earlier))
                 for event in _events(engine, asked, stopped, strings):
+                    # Whoever stopped it has already said what is shown from then on.
+                    if stopped.is_set():
+                        return
                     exchange = advance(exchange, event)
                     streaming = isinstance(event, Token)
                     if streaming and time.monotonic() - drawn < REDRAW_SECONDS:
@@ -165,7 +172,7 @@ def build(engine: Answering, language: str) -> gr.Blocks:
                     updated = {**all_of, name: (*earlier, exchange)}
                     returned = text if exchange.failure else gr.skip()
                     yield [*show(updated, name, exchange.open, with_passages=not streaming), returned]
-                if exchange.open:
+                if exchange.open and not stopped.is_set():
                     updated = {**all_of, name: stop((*earlier, exchange))}
                     yield [*show(updated, name, busy=False), gr.skip()]
             finally:
