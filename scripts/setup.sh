@@ -51,7 +51,8 @@ install_with_uv() {
     "$venv/bin/python" -m uv --version >/dev/null 2>&1 ||
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements/uv.txt || return 1
     borrow_pip_settings
-    "$venv/bin/python" -m uv pip install --python "$venv/bin/python" --no-deps -r "$1"
+    # Compiled now, as pip does: the first start is not kept waiting, nor any start where Python may not write bytecode.
+    "$venv/bin/python" -m uv pip install --quiet --compile-bytecode --python "$venv/bin/python" --no-deps -r "$1"
 }
 
 install_with_pip() {
@@ -66,7 +67,7 @@ mkdir -p "$installed"
 for lock in "$@"; do
     record=$installed/$(basename "$lock")
     cmp -s "$lock" "$record" && continue
-    echo "setup: installing $lock"
+    echo "setup: installing $lock ($(grep -c '==' "$lock") packages)"
     if ! install_with_uv "$lock"; then
         echo "setup: uv did not succeed; trying pip, which is slower" >&2
         install_with_pip "$lock" ||
