@@ -52,7 +52,7 @@ install_with_uv() {
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements/uv.txt || return 1
     borrow_pip_settings
     # Compiled now, as pip does: the first start is not kept waiting, nor any start where Python may not write bytecode.
-    "$venv/bin/python" -m uv pip install --quiet --compile-bytecode --python "$venv/bin/python" --no-deps -r "$1"
+    "$venv/bin/python" -m uv pip install --compile-bytecode --python "$venv/bin/python" --no-deps -r "$1"
 }
 
 install_with_pip() {
