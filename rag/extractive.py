@@ -27,6 +27,9 @@ _COVERAGE_WEIGHT, _COSINE_WEIGHT, _PASSAGE_WEIGHT = 1.0, 0.8, 0.6
 _NUMBER_BONUS, _KIND_BONUS = 0.15, 0.1
 # For a passage that does not name what the question names: it is about something else.
 _STRANGER_MALUS = 0.4
+# For a sentence without the long numbers of the question: years, and what tells "GJ 1214 b" from "GJ 1132 b".
+_NUMBER_MALUS = 0.2
+_LONG_NUMBER = re.compile(r"\d{3,}")
 # For a sentence that the visitor can surely read.
 _OWN_LANGUAGE_BONUS = 0.1
 # How much a term of the question counts that stands above the sentence.
@@ -207,6 +210,7 @@ def _scores(
         ]
         for language in set(languages.values())
     }
+    numbers = {term for term in topic_terms(question, retrieval.language) if _LONG_NUMBER.fullmatch(term)}
     strangers = {place for place in languages if not _names_all(retrieval, hits[place].chunk)}
     best = max((hit.score for hit in hits[:_PASSAGES]), default=0.0)
     folded = fold(question)
@@ -227,6 +231,8 @@ def _scores(
         ) / (sum(worth for _, worth in wanted[languages[place]]) or 1.0)
         score = _COVERAGE_WEIGHT * covered + _PASSAGE_WEIGHT * max(-1.0, hits[place].score - best)
         score += _COSINE_WEIGHT * similarity
+        if not (numbers <= (candidate.terms | above[place])):
+            score -= _NUMBER_MALUS
         if place in strangers:
             score -= _STRANGER_MALUS
         if languages[place] == retrieval.language:

@@ -1,0 +1,65 @@
+"""The bundled domains from source files to answers, with nothing replaced."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from ingest.pipeline import bring_up_to_date
+from rag.answer import Engine
+from rag.settings import LANGUAGES, Settings, domain_names
+from rag.types import Answer, Question
+
+DOMAINS = domain_names(Settings())
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    settings = replace(Settings(), var=tmp_path_factory.mktemp("var"))
+    for name in DOMAINS:
+        report = bring_up_to_date(settings, name)
+        assert not report.failures
+        assert bring_up_to_date(settings, name).embedded == 0
+    engine = Engine(settings)
+    yield engine
+    engine.close()
+
+
+def cited(engine: Engine, answer: Answer, domain: str) -> list[str]:
+    """The sources of an answer, after a check that each quote stands where it is said to."""
+    for citation in answer.citations:
+        chunk = citation.chunk
+        assert citation.quote in chunk.text
+        assert chunk.first_page <= citation.page <= chunk.last_page
+        assert (engine.domains[domain].source_folder / chunk.source).is_file()
+    return [citation.chunk.source for citation in answer.citations]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_example_questions_are_answered_with_citations(engine: Engine, domain: str, language: str) -> None:
+    for text in engine.domains[domain].examples[language]:
+        answer = engine.ask(Question(text, domain))
+        assert answer.answerable, text
+        assert answer.language == language
+        assert cited(engine, answer, domain)
+        assert "[1]" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("domain", "text"),
+    [
+        ("space", "What is the best recipe for goulash soup?"),
+        ("space", "Melyik csapat nyerte tavaly a kézilabda-bajnokságot?"),
+        ("space", "김치찌개는 어떻게 끓이나요?"),
+        ("internship", "Who wrote the opera Carmen?"),
+        ("internship", "Hány lába van a póknak?"),
+        ("internship", "김치찌개는 어떻게 끓이나요?"),
+    ],
+)
+def test_questions_of_another_world_are_refused_in_their_language(engine: Engine, domain: str, text: str) -> None:
+    answer = engine.ask(Question(text, domain))
+    assert not answer.answerable
+    assert not answer.citations
+    title = engine.domains[domain].title
+    assert title[answer.language] in answer.text
