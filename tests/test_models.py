@@ -231,7 +231,7 @@ def test_no_key_reaches_the_log(server, caplog):
     caplog.set_level(logging.DEBUG)
     server.replies = [fails(401)]
     ask(server)
-    assert any("openai:m did not answer: key" in record.message for record in caplog.records)
+    assert any("check LACERTA_OPENAI_API_KEY" in record.message for record in caplog.records)
     assert KEY not in caplog.text
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rag.errors import LacertaError
 from rag.models import EXTRACTIVE, ChatModel, ModelCache, public_name
-from rag.models.failure import reason
+from rag.models.failure import ADVICE, reason
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -107,7 +107,7 @@ def _log(name: str, failure: str, error: Exception) -> None:
     elif failure == "other":
         _LOG.warning("%s failed with %s", name, type(error).__name__, exc_info=_LOG.isEnabledFor(logging.DEBUG))
     else:
-        _LOG.warning("%s did not answer: %s (%s)", name, failure, type(error).__name__)
+        _LOG.warning("%s did not answer: %s", name, ADVICE.get(failure) or f"{failure} ({type(error).__name__})")
 
 
 def _wait(seconds: float, cancelled: Callable[[], bool]) -> None:

@@ -14,6 +14,17 @@ _NAMES = {
     "memory": ("MemoryError",),
 }
 
+ADVICE = {
+    "key": "its access key was not accepted: check LACERTA_OPENAI_API_KEY, or the key of its provider.",
+    "unreachable": "it cannot be reached: check LACERTA_OPENAI_BASE_URL, and that the server runs.",
+    "timeout": "it did not reply in time: check the server, or raise LACERTA_MODEL_TIMEOUT.",
+    "rate": "it is receiving too many requests: try again later, or raise the limits of its account.",
+    "missing": "the server does not know this model: check the name in LACERTA_MODELS.",
+    "context": "the question does not fit into its context: raise LACERTA_CONTEXT_TOKENS.",
+    "memory": "there is not enough memory: name a smaller model in LACERTA_MODELS.",
+}
+"""What whoever runs the program can do, by reason."""
+
 
 def reason(error: BaseException) -> str:
     """`key`, `unreachable`, `timeout`, `rate`, `server`, `missing`, `rejected`, `context`, `memory`, `broken`,
