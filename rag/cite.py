@@ -14,7 +14,7 @@ import numpy as np
 
 from rag.analysis import content_terms, content_words
 from rag.text import flatten, normalise, sentence_spans
-from rag.types import PAGE_BREAK, Chunk, Citation, Embedder, Hit, Sentence
+from rag.types import PAGE_BREAK, Chunk, Citation, Embedder, Hit, Sentence, knows
 
 SUPPORTED_FROM = 0.5
 """The least support, in [0, 1], at which a passage bears out a sentence; see `Checked`."""
@@ -185,7 +185,7 @@ class _Support:
                 self.numbers_agree[key] = _digits(text) <= digits
                 overlaps[key] = overlap(self.terms[index], whole)
                 same = chunk.language == language
-                known = embedder is not None and _knows(embedder, language) and _knows(embedder, chunk.language)
+                known = embedder is not None and knows(embedder, language) and knows(embedder, chunk.language)
                 self.scores[key] = overlaps[key] if same else None
                 if known:
                     compared.append(key)
@@ -226,7 +226,3 @@ def _places(index: int, claimed: Sequence[int], support: _Support) -> tuple[list
 
 def _digits(text: str) -> set[str]:
     return {re.sub(r"\D", "", number) for number in _NUMBER.findall(text)}
-
-
-def _knows(embedder: Embedder, language: str) -> bool:
-    return not embedder.languages or language in embedder.languages

@@ -13,7 +13,7 @@ from rag.cite import Checked, is_row, joined_quote, passage_spans, topic_terms
 from rag.fuse import centred
 from rag.prompt import without_references
 from rag.text import flatten, fold, normalise
-from rag.types import Chunk, Citation, Embedder, Retrieval, Sentence
+from rag.types import Chunk, Citation, Embedder, Retrieval, Sentence, knows
 
 SENTENCES = 3
 """The most sentences that an answer shows."""
@@ -256,8 +256,8 @@ def _meaning(
     if embedder is None:
         return similarity
     for language in {retrieval.hits[candidate.place].chunk.language for candidate in candidates}:
-        words = question if _knows(embedder, retrieval.language) else retrieval.queries.get(language, question)
-        if not _knows(embedder, language) or (words == question and not _knows(embedder, retrieval.language)):
+        words = question if knows(embedder, retrieval.language) else retrieval.queries.get(language, question)
+        if not knows(embedder, language) or (words == question and not knows(embedder, retrieval.language)):
             continue
         places = [
             at for at, candidate in enumerate(candidates) if retrieval.hits[candidate.place].chunk.language == language
@@ -347,7 +347,3 @@ def _names_all(retrieval: Retrieval, chunk: Chunk) -> bool:
 
 def _context_terms(chunk: Chunk) -> frozenset[str]:
     return topic_terms(" ".join((chunk.title, *chunk.headings)), chunk.language)
-
-
-def _knows(embedder: Embedder, language: str) -> bool:
-    return not embedder.languages or language in embedder.languages

@@ -12,7 +12,7 @@ from rag.index import Index
 from rag.lexical import coverage
 from rag.settings import RetrievalSettings
 from rag.text import flatten
-from rag.types import Embedder, Hit, Retrieval
+from rag.types import Embedder, Hit, Retrieval, knows
 
 # How many chunks of a language each ranker proposes, and for how many the lexical score is looked up.
 _CANDIDATES = 20
@@ -87,7 +87,7 @@ def retrieve(
         stored = index.vectors.get(group, sorted({*best, *nearest}))
         cosines = {name: float(row @ vector) for name, (_, row) in stored.items()}
         coverage_here = {name: covered[group].get(name, 0.0) for name in stored}
-        weight = settings.dense_weight if _knows(embedder, group) else settings.dense_weight * _UNKNOWN_LANGUAGE
+        weight = settings.dense_weight if knows(embedder, group) else settings.dense_weight * _UNKNOWN_LANGUAGE
         scores = fused(coverage_here, cosines, settings.lexical_weight, weight)
         cosine = query.understood * max(cosines.values(), default=0.0) if query.understood else None
         evidence.append(Evidence(max(coverage_here.values(), default=0.0), cosine))
@@ -107,10 +107,6 @@ def retrieve(
     )
 
 
-def _knows(embedder: Embedder, language: str) -> bool:
-    return not embedder.languages or language in embedder.languages
-
-
 def _query(text: str, words: list[str], matches: list[Match], language: str, group: str, embedder: Embedder) -> _Query:
     analysed = language if group == language else group
     topics = [topic_of(word, language) for word in words]
@@ -127,8 +123,8 @@ def _query(text: str, words: list[str], matches: list[Match], language: str, gro
     # Stop words count where a term is made of them: "how long".
     counted = {position for position, topic in enumerate(topics) if topic} | known
     share = len(known) / len(counted) if counted else 0.0
-    embedded, understood = text, 1.0 if _knows(embedder, group) and _knows(embedder, language) else 0.0
-    if _knows(embedder, group) and not understood:
+    embedded, understood = text, 1.0 if knows(embedder, group) and knows(embedder, language) else 0.0
+    if knows(embedder, group) and not understood:
         # The embedder does not know the question's language: it is shown what the glossary and the names in it say.
         parts, said = _in_terms(words, topics, matches, group)
         if parts:

@@ -214,3 +214,8 @@ class Embedder(Protocol):
     def embed_query(self, text: str) -> np.ndarray:
         """One text to (dimension,) float32, unit length."""
         ...
+
+
+def knows(embedder: Embedder, language: str) -> bool:
+    """Whether the embedder was made for a language."""
+    return not embedder.languages or language in embedder.languages
