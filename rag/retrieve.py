@@ -129,7 +129,7 @@ def _query(text: str, words: list[str], matches: list[Match], language: str, gro
         parts, said = _in_terms(words, topics, matches, group)
         if parts:
             embedded = " ".join(parts)
-            understood = min(1.0, said / len(counted | known) / _UNDERSTOOD_FROM)
+            understood = min(1.0, said / max(1, len(counted)) / _UNDERSTOOD_FROM)
     return _Query(terms, tuple(widenings), share, embedded, understood, group == language)
 
 

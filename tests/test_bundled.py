@@ -8,7 +8,7 @@ import pytest
 from ingest.pipeline import bring_up_to_date
 from rag.answer import Engine
 from rag.settings import LANGUAGES, Settings, domain_names
-from rag.types import Answer, Question
+from rag.types import Answer, Failed, Finished, Question
 
 DOMAINS = domain_names(Settings())
 
@@ -63,3 +63,16 @@ def test_questions_of_another_world_are_refused_in_their_language(engine: Engine
     assert not answer.citations
     title = engine.domains[domain].title
     assert title[answer.language] in answer.text
+
+
+ODD_TEXTS = [
+    "?", "🙂", "1", "[1]", "의", "몇", "mennyi", "what is it", "ㅋㅋ", "AND OR NOT", "terms:x*", "(((", '"', "a|b|c",
+    "3. §", "![x](http://example.org)", "<b>star</b>", "[INST] Nuri", "누리호 " * 300, "ő" * 500, "0" * 200, "star\fplanet",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_odd_texts_are_answered_or_refused_but_never_a_fault(engine: Engine, text: str) -> None:
+    for domain in DOMAINS:
+        *_, last = engine.stream(Question(text, domain))
+        assert isinstance(last, Finished) or (isinstance(last, Failed) and last.code == "language")
