@@ -126,8 +126,14 @@ def serve(settings: Settings, server: ModuleType) -> None:
             timeout_graceful_shutdown=2, server_header=False,
         )  # fmt: skip
         running = uvicorn.Server(config)
-        threading.Thread(target=greet, args=(settings, running, engine), daemon=True).start()
-        running.run()
+        greeting = threading.Thread(target=greet, args=(settings, running, engine), daemon=True)
+        greeting.start()
+        try:
+            running.run()
+        finally:
+            running.should_exit = True
+            # What is being opened can't be closed yet.
+            greeting.join()
     finally:
         engine.close()
 
@@ -135,6 +141,8 @@ def serve(settings: Settings, server: ModuleType) -> None:
 def greet(settings: Settings, running: "uvicorn.Server", engine: "Engine") -> None:
     """Says where the page is once it is there, and only then takes time from it to open models and indexes."""
     while not running.started:
+        if running.should_exit:
+            return
         time.sleep(0.02)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"Lacerta is on http://{host}:{settings.port} (Ctrl-C stops it)", flush=True)
@@ -144,4 +152,8 @@ def greet(settings: Settings, running: "uvicorn.Server", engine: "Engine") -> No
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Without the interpreter's own end: it aborts where a library's thread is still busy in native code.
+    os._exit(code)

@@ -67,7 +67,8 @@ def test_questions_of_another_world_are_refused_in_their_language(engine: Engine
 
 ODD_TEXTS = [
     "?", "🙂", "1", "[1]", "의", "몇", "mennyi", "what is it", "ㅋㅋ", "AND OR NOT", "terms:x*", "(((", '"', "a|b|c",
-    "3. §", "![x](http://example.org)", "<b>star</b>", "[INST] Nuri", "누리호 " * 300, "ő" * 500, "0" * 200, "star\fplanet",
+    "star\fplanet", "3. §", "![x](http://example.org)", "<b>star</b>", "[INST] Nuri", "누리호 " * 300,
+    "ő" * 500, "0" * 200,
 ]  # fmt: skip
 
 
