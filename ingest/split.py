@@ -71,10 +71,15 @@ def split(document: Document, blocks: Sequence[Sequence[Block]]) -> list[Chunk]:
     starts = [0]
     for page in document.pages:
         starts.append(starts[-1] + len(page.text) + len(PAGE_BREAK))
-    return [
-        _chunk(document, whole, starts, section, units)
+    parts = [
+        (section, units)
         for section in _merged(_sections(document, whole, starts, blocks))
         for units in _packed(section.units)
+    ]
+    following = [*(units[0].start for _, units in parts[1:]), None]
+    return [
+        _chunk(document, whole, starts, section, units, start)
+        for (section, units), start in zip(parts, following, strict=False)
     ]
 
 
@@ -219,7 +224,15 @@ def _packed(units: Sequence[_Unit]) -> Iterator[list[_Unit]]:
         yield part
 
 
-def _chunk(document: Document, whole: str, starts: Sequence[int], section: _Section, units: Sequence[_Unit]) -> Chunk:
+def _chunk(
+    document: Document,
+    whole: str,
+    starts: Sequence[int],
+    section: _Section,
+    units: Sequence[_Unit],
+    following: int | None,
+) -> Chunk:
+    """The chunk of these units; `following` is where the next one starts in the whole text."""
     start, end = units[0].start, units[-1].end
     text = whole[start:end]
     first = whole.count(PAGE_BREAK, 0, start)
@@ -241,4 +254,5 @@ def _chunk(document: Document, whole: str, starts: Sequence[int], section: _Sect
         end=end - starts[last],
         headings=section.headings,
         text=text,
+        separator=None if following is None else whole[end:following],
     )

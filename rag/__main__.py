@@ -15,7 +15,7 @@ from rag.answer import Engine, QuestionFailed
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import LANGUAGES, Settings
 from rag.text import flatten
-from rag.types import Answer, Question, Retrieval
+from rag.types import Answer, Hit, Question, Retrieval
 
 _USAGE_CODES = ("empty_question", "too_long", "language", "unknown_domain", "configuration")
 _SHOWN_CHARACTERS = 300
@@ -33,14 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.domain not in engine.domains:
             known = ", ".join(engine.domains) or "none"
             raise ConfigurationError(f"There is no domain {options.domain!r}. Domains: {known}.")
-        question = Question(options.text, options.domain, interface_language=options.language)
+        question = Question(
+            options.text, options.domain, interface_language=options.language, filters=_filters(options.filter)
+        )
         try:
             if options.command == "ask":
                 answer = engine.ask(question)
                 print(_json(_answer_fields(answer)) if options.json else _answer_text(answer))
             else:
                 retrieval = engine.search(question, options.limit)
-                print(_json(_search_fields(retrieval)) if options.json else _search_text(retrieval))
+                text = _search_text(retrieval, options.explain)
+                print(_json(_search_fields(retrieval)) if options.json else text)
         finally:
             engine.close()
     except QuestionFailed as failure:
@@ -62,12 +65,33 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--model", metavar="NAME", help="gguf:PATH, openai:NAME, langchain:PROVIDER:NAME or extractive")
     search = commands.add_parser("search", help="the passages found")
     search.add_argument("-k", dest="limit", type=_positive, default=10, metavar="K", help="how many (default 10)")
+    search.add_argument("--explain", action="store_true", help="the evidence behind every hit; --json always has it")
     for command in (ask, search):
         command.add_argument("domain")
         command.add_argument("text", metavar="question")
         command.add_argument("--json", action="store_true", help="one JSON object on standard output")
         command.add_argument("--language", choices=LANGUAGES, default="en", help="of messages (default en)")
+        command.add_argument(
+            "--filter",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="only documents with language=hu, source=guides/*, kind=pdf, date=2020-2024, document=TITLE; repeatable",
+        )
     return parser
+
+
+def _filters(arguments: Sequence[str]) -> dict[str, str]:
+    """`key=value` arguments as a mapping. Raises ConfigurationError for one without a sign or a key given twice."""
+    filters: dict[str, str] = {}
+    for argument in arguments:
+        key, sign, value = argument.partition("=")
+        if not sign:
+            raise ConfigurationError(f"--filter takes KEY=VALUE, for example language=hu, is now {argument!r}.")
+        if key in filters:
+            raise ConfigurationError(f"--filter {key} is given twice: {filters[key]!r} and {value!r}. Give it once.")
+        filters[key] = value
+    return filters
 
 
 def _positive(text: str) -> int:
@@ -128,7 +152,11 @@ def _search_fields(retrieval: Retrieval) -> dict[str, Any]:
                 "title": hit.chunk.title,
                 "page": hit.chunk.first_page,
                 "language": hit.chunk.language,
+                "last_page": hit.chunk.last_page,
                 "text": hit.chunk.text,
+                "also": list(hit.also),
+                "ranks": dict(hit.ranks),
+                "features": {name: round(value, 6) for name, value in hit.features.items()},
             }
             for rank, hit in enumerate(retrieval.hits, start=1)
         ],
@@ -136,16 +164,35 @@ def _search_fields(retrieval: Retrieval) -> dict[str, Any]:
     }
 
 
-def _search_text(retrieval: Retrieval) -> str:
+def _search_text(retrieval: Retrieval, explain: bool = False) -> str:
     lines = []
     for rank, hit in enumerate(retrieval.hits, start=1):
         text = flatten(hit.chunk.text)
         lines += [
-            f"{rank:2}. {hit.score:.3f}  {hit.chunk.title} ({hit.chunk.source}, p. {hit.chunk.first_page},"
-            f" {hit.chunk.language})",
+            f"{rank:2}. {hit.score:.3f}  {hit.chunk.title} ({hit.chunk.source}, {_pages(hit)}, {hit.chunk.language})",
+            *(f"    also in {source}" for source in hit.also),
             f"    {text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + ' …'}",
         ]
-    return "\n".join(lines) or "Nothing was found."
+        if explain:
+            lines += [f"    {line}" for line in _evidence(hit)]
+    lines = lines or ["Nothing was found."]
+    if explain:
+        lines.append(f"Confidence {retrieval.confidence:.3f}, language {retrieval.language}.")
+    return "\n".join(lines)
+
+
+def _pages(hit: Hit) -> str:
+    first, last = hit.chunk.first_page, hit.chunk.last_page
+    return f"p. {first}" if first == last else f"pp. {first}-{last}"
+
+
+def _evidence(hit: Hit) -> list[str]:
+    """A line for each feature of a hit and for each of its places, names and points aligned."""
+    values = [(name, f"{value:.4f}") for name, value in hit.features.items()]
+    values += [(f"place, {ranker}", f"{place}     ") for ranker, place in hit.ranks.items()]
+    name_width = max((len(name) for name, _ in values), default=0)
+    value_width = max((len(value) for _, value in values), default=0)
+    return [f"{name:<{name_width}}  {value:>{value_width}}".rstrip() for name, value in values]
 
 
 if __name__ == "__main__":

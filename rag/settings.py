@@ -45,6 +45,7 @@ class Settings:
     port: int = 7860
     models: tuple[str, ...] = ("extractive",)
     embedder: str = "minilm"
+    reranker: str = ""
     openai_base_url: str = ""
     openai_api_key: Secret = field(default_factory=lambda: Secret(""))
     model_timeout: float = 60.0

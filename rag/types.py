@@ -43,7 +43,8 @@ class Chunk:
 
     `start` is the character offset of its first character in the text of page `first_page`, `end` the offset
     behind its last character in the text of page `last_page`. `text` is exactly what stands between them, with
-    `PAGE_BREAK` where a page ends. `headings` are those above the passage, outermost first.
+    `PAGE_BREAK` where a page ends. `headings` are those above the passage, outermost first. `separator` is exactly
+    what stands between it and the next chunk of its document, None where there is none or it is not known.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Chunk:
     end: int
     headings: tuple[str, ...]
     text: str
+    separator: str | None = None
 
     def page_at(self, offset: int) -> int:
         """The 1-based page on which the character at `offset` of `text` stands."""
@@ -67,13 +69,15 @@ class Chunk:
 class Hit:
     """A retrieved chunk. A higher `score` is better; `ranks` are 1-based places by ranker (`lexical`, `dense`).
 
-    `features` holds the evidence the score was made of, by name.
+    `features` holds the evidence the score was made of, by name. `also` are the sources of hits that were left out
+    because this one says the same.
     """
 
     chunk: Chunk
     score: float
     ranks: Mapping[str, int] = field(default_factory=dict)
     features: Mapping[str, float] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

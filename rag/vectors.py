@@ -5,7 +5,7 @@ and a plain query is many times faster than a filtered one.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,15 @@ from rag.types import Chunk
 
 GROUPS = ("en", "hu", "ko", "other")
 """Language groups of an index; a chunk in any further language belongs to `other`."""
+
+# Twice Chroma's defaults: misses hardly anything where many chunks are alike, for a third more time to build.
+_GRAPH = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 200}
+# Asked for beyond the limit, so that of equal chunks at the end of the list always the same are returned.
+_TIES = 8
+# How many chunks, for each that is wanted, are looked through for those of a filter before Chroma filters.
+_LOOKED_THROUGH = 4
+# SQLite takes 32,766 variables in a statement.
+_DOCUMENTS_A_QUERY = 10_000
 
 
 def group_of(language: str) -> str:
@@ -50,7 +59,7 @@ class VectorStore:
     def _collection(self, group: str) -> Any:
         if _name(group) not in self._collections:
             self._collections[_name(group)] = self._client.get_or_create_collection(
-                _name(group), embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+                _name(group), embedding_function=None, configuration={"hnsw": _GRAPH}
             )
         return self._collections[_name(group)]
 
@@ -60,14 +69,59 @@ class VectorStore:
         found = {group: self._collections[_name(group)].count() for group in present}
         return {group: count for group, count in found.items() if count}
 
-    def search(self, group: str, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
-        """The `limit` nearest chunks of a language group as `(chunk id, cosine)`, best first."""
-        if limit < 1 or _name(group) not in self._collections:
+    def search(
+        self, group: str, vector: np.ndarray, limit: int, documents: Collection[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """The `limit` nearest chunks of a language group as `(chunk id, cosine)`, best first, equal ones by id.
+
+        Where `documents` are given, only chunks of documents with these ids count.
+        """
+        if limit < 1 or _name(group) not in self._collections or (documents is not None and not documents):
             return []
+        if documents is None:
+            found = self._query(group, vector, limit + _TIES)
+        else:
+            found = self._among(group, vector, limit + _TIES, frozenset(documents))
+        return sorted(((name, cosine) for name, cosine, _ in found), key=lambda item: (-item[1], item[0]))[:limit]
+
+    def _among(
+        self, group: str, vector: np.ndarray, limit: int, documents: frozenset[str]
+    ) -> list[tuple[str, float, str]]:
+        # A filter in Chroma costs time for every chunk that passes it. One that lets much pass needs none: enough of
+        # what it allows is among the nearest of all.
+        wanted = _LOOKED_THROUGH * limit
+        nearest = self._query(group, vector, wanted, with_documents=True)
+        allowed = [item for item in nearest if item[2] in documents]
+        if len(allowed) >= limit or len(nearest) < wanted:
+            return allowed
+        names = sorted(documents)
+        found: list[tuple[str, float, str]] = []
+        for start in range(0, len(names), _DOCUMENTS_A_QUERY):
+            part = names[start : start + _DOCUMENTS_A_QUERY]
+            found += self._query(group, vector, limit, where={"document_id": {"$in": part}})
+        return found
+
+    def _query(
+        self,
+        group: str,
+        vector: np.ndarray,
+        limit: int,
+        where: dict[str, Any] | None = None,
+        with_documents: bool = False,
+    ) -> list[tuple[str, float, str]]:
+        """`(chunk id, cosine, document id)` of the nearest; the document id is empty unless asked for."""
         found = self._collections[_name(group)].query(
-            query_embeddings=vector[np.newaxis], n_results=limit, include=["distances"]
+            query_embeddings=vector[np.newaxis],
+            n_results=limit,
+            where=where,
+            include=["distances", "metadatas"] if with_documents else ["distances"],
         )
-        return [(name, 1.0 - distance) for name, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
+        names = found["ids"][0]
+        documents = [row["document_id"] for row in found["metadatas"][0]] if with_documents else [""] * len(names)
+        return [
+            (name, 1.0 - distance, document)
+            for name, distance, document in zip(names, found["distances"][0], documents, strict=True)
+        ]
 
     def get(self, group: str, names: Sequence[str]) -> dict[str, tuple[Chunk, np.ndarray]]:
         """The chunks of a language group with these ids and their vectors, by id; unknown ids are left out."""
@@ -93,7 +147,7 @@ def _name(group: str) -> str:
 
 
 def _metadata(chunk: Chunk) -> dict[str, str | int]:
-    return {
+    metadata: dict[str, str | int] = {
         "document_id": chunk.document_id,
         "title": chunk.title,
         "source": chunk.source,
@@ -104,6 +158,7 @@ def _metadata(chunk: Chunk) -> dict[str, str | int]:
         "end": chunk.end,
         "headings": json.dumps(chunk.headings, ensure_ascii=False),
     }
+    return metadata if chunk.separator is None else {**metadata, "separator": chunk.separator}
 
 
 def _chunk(name: str, text: str, metadata: dict[str, Any]) -> Chunk:

@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
-from rag.__main__ import main
+from rag.__main__ import _search_text, main
+from rag.answer import Engine
 from rag.settings import ROOT
+from rag.types import Chunk, Hit, Retrieval
 from tests.test_answer import TEXTS, ground  # noqa: F401  (a fixture)
 
 QUESTION = "How many weeks does the internship last?"
@@ -62,10 +64,59 @@ def test_search_prints_hits(environment, capsys):
     assert status == 0 and out.startswith(" 1. ")
 
 
+def test_every_feature_of_every_hit_is_explained(environment, capsys):
+    _, out, _ = run(capsys, "search", "guide", QUESTION, "--json")
+    hits = json.loads(out)["hits"]
+    assert all({"features", "ranks", "also"} <= hit.keys() and hit["features"] and hit["ranks"] for hit in hits)
+    status, out, _ = run(capsys, "search", "guide", QUESTION, "--explain")
+    assert status == 0 and "Confidence" in out.splitlines()[-1]
+    explained = [line.split() for line in out.splitlines()]
+    for hit in hits:
+        for name, value in hit["features"].items():
+            assert [*name.split(), f"{value:.4f}"] in explained
+        for ranker, place in hit["ranks"].items():
+            assert ["place,", ranker, str(place)] in explained
+    _, plain, _ = run(capsys, "search", "guide", QUESTION)
+    assert set(plain.splitlines()) < set(out.splitlines())
+
+
+def test_explained_values_stand_below_each_other():
+    chunk = Chunk("a", "a", "Guide", "en.pdf", "en", 2, 3, 0, 4, (), "Text")
+    hit = Hit(chunk, 0.5, {"lexical": 12}, {"coverage": 0.75, "cosine lead": -10.5}, ("copy.pdf",))
+    assert _search_text(Retrieval((hit,), 0.875, "hu"), explain=True).splitlines() == [
+        " 1. 0.500  Guide (en.pdf, pp. 2-3, en)",
+        "    also in copy.pdf",
+        "    Text",
+        "    coverage          0.7500",
+        "    cosine lead     -10.5000",
+        "    place, lexical   12",
+        "Confidence 0.875, language hu.",
+    ]
+    assert _search_text(Retrieval((), 0.0, "en")) == "Nothing was found."
+
+
+@pytest.mark.parametrize("command", ["search", "ask"])
+def test_filters_reach_the_engine(environment, capsys, monkeypatch, command):
+    asked = []
+
+    class Listening(Engine):
+        def _domain(self, question):
+            asked.append(question)
+            return super()._domain(question)
+
+    monkeypatch.setattr("rag.__main__.Engine", Listening)
+    filters = ("--filter", "language=en", "--filter", "date=>=2021")
+    status, _, _ = run(capsys, command, "guide", QUESTION, *filters, "--json")
+    assert status == 0 and asked
+    assert all(question.filters == {"language": "en", "date": ">=2021"} for question in asked)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ([], "required"),
+        (["search", "guide", "x", "--filter", "hu"], "KEY=VALUE"),
+        (["ask", "guide", "x", "--filter", "kind=pdf", "--filter", "kind=txt"], "given twice"),
         (["ask", "guide"], "question"),
         (["search", "guide", "x", "-k", "0"], "from 1 to 1000"),
         (["search", "guide", "x", "-k", "many"], "from 1 to 1000"),

@@ -19,8 +19,8 @@ ADAPTERS = {
     "llama_cpp": {"rag/models/", "rag/embed/"},
     "langchain_openai": {"rag/models/", "rag/embed/"},
     "pypdfium2": {"ingest/loaders/"},
-    "onnxruntime": {"rag/embed/"},
-    "torch": set(),
+    "onnxruntime": {"rag/embed/", "rag/rerank.py"},
+    "torch": {"rag/rerank.py"},
 }
 FILES = sorted(path.relative_to(ROOT).as_posix() for package in ALLOWED for path in (ROOT / package).rglob("*.py"))
 
