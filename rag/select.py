@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ _WORD = re.compile(r"[가-힣]|[^\W가-힣]+")
 _NAME_OR_NUMBER = re.compile(r"[\dA-ZÀ-ÖØ-ÞŐŰ]")
 _Shingle = tuple[str, ...]
 _SHINGLE = 3
+_PROBES = 12
 # A word that was changed, cut or misread spoils three of its text's shingles: 0.9 is one such word in thirty.
 _CONTAINED = 0.9
 # What is much shorter than a text that holds it says a part of it, and is a passage of its own.
@@ -69,56 +70,57 @@ def without_duplicates(hits: Sequence[Hit], enough: int | None = None) -> list[H
     `enough` distinct hits are found.
     """
     kept: list[Hit] = []
-    texts: list[_Text] = []
-    holders: dict[_Shingle, list[int]] = {}
+    known: list[frozenset[_Shingle]] = []
     also: dict[int, list[str]] = {}
     for hit in hits:
         if len(kept) == enough:
             break
-        text = _Text.of(hit.chunk.text)
-        shared = Counter(place for shingle in text.shingles for place in holders.get(shingle, ()))
-        alike = (place for place, count in sorted(shared.items()) if count >= _CONTAINED * len(text.shingles))
-        better = next((place for place in alike if text.says_no_more_than(texts[place])), None)
+        shingles = _shingles(hit.chunk.text)
+        # A few tell most pairs apart: of a duplicate, no more than one in ten is missing.
+        probes = frozenset(shingles[:: max(1, len(shingles) // _PROBES)])
+        own = frozenset(shingles)
+        better = None
+        for place, others in enumerate(known):
+            if len(probes & others) < len(probes) / 2:
+                continue
+            size = len(own) / len(others)
+            contained = len(own & others) >= _CONTAINED * len(own) and size >= _LEAST_SHARE
+            if contained and _decides_nothing_else(hit.chunk.text, kept[place].chunk.text, size):
+                better = place
+                break
         if better is not None:
             named = also.setdefault(better, [])
-            known = {kept[better].chunk.source, *kept[better].also, *named}
-            named += [source for source in (hit.chunk.source, *hit.also) if source not in known]
+            there = {kept[better].chunk.source, *kept[better].also, *named}
+            named += [source for source in (hit.chunk.source, *hit.also) if source not in there]
             continue
-        for shingle in text.shingles:
-            holders.setdefault(shingle, []).append(len(kept))
         kept.append(hit)
-        texts.append(text)
+        known.append(own)
     return [replace(hit, also=(*hit.also, *also[place])) if also.get(place) else hit for place, hit in enumerate(kept)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A text to compare: its shingles, and how often it has each of its words and of those that decide."""
+def _shingles(text: str) -> list[_Shingle]:
+    """Each run of words of a text, in order; all of them as one where there are too few."""
+    words = _WORD.findall(text.casefold())
+    if len(words) < _SHINGLE:
+        return [tuple(words)]
+    return list(zip(*(words[start:] for start in range(_SHINGLE)), strict=False))
 
-    shingles: frozenset[_Shingle]
-    words: Counter[str]
-    decisive: Counter[str]
 
-    @classmethod
-    def of(cls, text: str) -> "_Text":
-        written = _WORD.findall(text)
-        words = [word.casefold() for word in written]
-        rows = (
-            [tuple(words)]
-            if len(words) < _SHINGLE
-            else zip(*(words[start:] for start in range(_SHINGLE)), strict=False)
-        )
-        decisive = [
-            word for word, form in zip(words, written, strict=True) if word in _TURNING or _NAME_OR_NUMBER.search(form)
-        ]
-        return cls(frozenset(rows), Counter(words), Counter(decisive))
+def _decides_nothing_else(text: str, better: str, size: float) -> bool:
+    """Whether a text of `size` times the length of a better one that holds it has no name, number or turn of its own.
 
-    def says_no_more_than(self, better: "_Text") -> bool:
-        """Whether a text whose shingles are in a better one is about as long, and decides nothing else."""
-        size = len(self.shingles) / len(better.shingles)
-        if size < _LEAST_SHARE or not self.decisive <= better.words:
-            return False
-        return size < _SAME_SIZE or better.decisive <= self.words
+    Nor may one as long lack any: the better text may say "not" where it does not.
+    """
+    its_words, its_decisive = _counted(text)
+    better_words, better_decisive = _counted(better)
+    return its_decisive <= better_words and (size < _SAME_SIZE or better_decisive <= its_words)
+
+
+def _counted(text: str) -> tuple[Counter[str], Counter[str]]:
+    """How often a text has each of its words, and each of those that decide what it says."""
+    words = [(written, written.casefold()) for written in _WORD.findall(text)]
+    decisive = (word for written, word in words if word in _TURNING or _NAME_OR_NUMBER.search(written))
+    return Counter(word for _, word in words), Counter(decisive)
 
 
 def is_broad(hits: Sequence[Hit], limit: int) -> bool:
