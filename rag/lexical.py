@@ -9,6 +9,7 @@ nothing from its files by itself, so what shares a file with a removed chunk is 
 
 import math
 import sqlite3
+import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ _DECIMALS = 4
 _SOME_TIED, _MANY_TIED = 64, 1024
 # Id, document id, terms of title and headings, all terms.
 _Row = tuple[str, str, str, str]
+_FASTEST = 1
 
 
 class LexicalIndex:
@@ -82,7 +84,7 @@ class LexicalIndex:
         for group, added in rows.items():
             for row in added:
                 self._write(group, row)
-            self._store(group).executemany("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?)", added)
+            self._store(group).executemany("INSERT OR REPLACE INTO chunks VALUES (?, ?)", map(_packed, added))
             self._added = True
 
     def _write(self, group: str, row: _Row) -> None:
@@ -142,7 +144,7 @@ class LexicalIndex:
             # What is deleted is overwritten, and nothing is kept aside: a row is small beside its page.
             self._stores[group].executescript(
                 "PRAGMA secure_delete = ON; PRAGMA cache_size = -32000;"
-                "CREATE TABLE IF NOT EXISTS chunks (id TEXT PRIMARY KEY, document TEXT, titles TEXT, terms TEXT)"
+                "CREATE TABLE IF NOT EXISTS chunks (id TEXT PRIMARY KEY, row BLOB)"
             )
         return self._stores[group]
 
@@ -161,8 +163,8 @@ class LexicalIndex:
             for name in segment:
                 if name not in removed:
                     writer.delete_documents_by_term("id", name)
-                    row = store.execute("SELECT * FROM chunks WHERE id = ?", (name,)).fetchone()
-                    self._write(group, row)
+                    (row,) = store.execute("SELECT row FROM chunks WHERE id = ?", (name,)).fetchone()
+                    self._write(group, _unpacked(name, row))
 
     def _addresses(self, group: str, query: Any) -> list[Any]:
         searcher = self._searcher(group)
@@ -200,22 +202,38 @@ class LexicalIndex:
         return math.log(1 + (searcher.num_docs - frequency + 0.5) / (frequency + 0.5))
 
     def search(
-        self, group: str, terms: Iterable[str], limit: int, documents: Collection[str] | None = None
+        self,
+        group: str,
+        terms: Iterable[str],
+        limit: int,
+        documents: Collection[str] | None = None,
+        names: Collection[str] | None = None,
     ) -> list[tuple[str, float]]:
         """The `limit` best chunks of a language group as `(chunk id, BM25)`, best first, for the distinct terms.
 
-        Equal scores are in the order of the ids. With `documents`, only chunks of the documents with these ids.
+        Equal scores are in the order of the ids. With `documents`, only chunks of the documents with these ids,
+        with `names`, only the chunks with these, which is fast whatever the terms.
         """
-        return self._search(group, self._term_queries(group, "terms", terms), limit, documents)
+        return self._search(group, self._term_queries(group, "terms", terms), limit, documents, names)
 
     def search_titles(
-        self, group: str, terms: Iterable[str], limit: int, documents: Collection[str] | None = None
+        self,
+        group: str,
+        terms: Iterable[str],
+        limit: int,
+        documents: Collection[str] | None = None,
+        names: Collection[str] | None = None,
     ) -> list[tuple[str, float]]:
         """The same by title and headings alone; see `most_titles` for the scale."""
-        return self._search(group, self._term_queries(group, "titles", terms), limit, documents)
+        return self._search(group, self._term_queries(group, "titles", terms), limit, documents, names)
 
     def search_phrases(
-        self, group: str, pairs: Iterable[tuple[str, str]], limit: int, documents: Collection[str] | None = None
+        self,
+        group: str,
+        pairs: Iterable[tuple[str, str]],
+        limit: int,
+        documents: Collection[str] | None = None,
+        names: Collection[str] | None = None,
     ) -> list[tuple[str, float]]:
         """The same for pairs of terms that stand together, at most `PAIR_GAP` words apart; see `most_phrases`."""
         if group not in self._indexes:
@@ -224,7 +242,7 @@ class LexicalIndex:
 
         schema = self._indexes[group].schema
         queries = [tantivy.Query.phrase_query(schema, "terms", list(pair), PAIR_GAP) for pair in sorted(set(pairs))]
-        return self._search(group, queries, limit, documents)
+        return self._search(group, queries, limit, documents, names)
 
     def _term_queries(self, group: str, field: str, terms: Iterable[str]) -> list[Any]:
         if group not in self._indexes:
@@ -235,17 +253,24 @@ class LexicalIndex:
         return [tantivy.Query.term_query(schema, field, term, index_option="freq") for term in sorted(set(terms))]
 
     def _search(
-        self, group: str, queries: list[Any], limit: int, documents: Collection[str] | None
+        self,
+        group: str,
+        queries: list[Any],
+        limit: int,
+        documents: Collection[str] | None,
+        names: Collection[str] | None,
     ) -> list[tuple[str, float]]:
-        if limit < 1 or not queries or (documents is not None and not documents):
+        filters = {field: values for field, values in (("document", documents), ("id", names)) if values is not None}
+        if limit < 1 or not queries or not all(filters.values()):
             return []
         import tantivy
 
         searcher = self._searcher(group)
         query = tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
-        if documents is not None:
-            among = tantivy.Query.const_score_query(_any_of(self._indexes[group].schema, "document", documents), 0.0)
-            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, among)])
+        if filters:
+            among = [_any_of(self._indexes[group].schema, field, values) for field, values in filters.items()]
+            unscored = [tantivy.Query.const_score_query(part, 0.0) for part in among]
+            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, part) for part in (query, *unscored)])
         # More than asked for, to see where the chunks that share the last place end.
         for count in (limit + _SOME_TIED, limit + _MANY_TIED):
             found = searcher.search(query, count, count=False).hits
@@ -264,6 +289,16 @@ def _any_of(schema: Any, field: str, values: Collection[str]) -> Any:
     import tantivy
 
     return tantivy.Query.term_set_query(schema, field, sorted(values))
+
+
+def _packed(row: _Row) -> tuple[str, bytes]:
+    # Terms hold no line breaks, nor do ids.
+    return row[0], zlib.compress("\n".join(row[1:]).encode(), _FASTEST)
+
+
+def _unpacked(name: str, packed: bytes) -> _Row:
+    document, titles, terms = zlib.decompress(packed).decode().split("\n")
+    return name, document, titles, terms
 
 
 def coverage(scores: Mapping[str, float], most: float) -> dict[str, float]:

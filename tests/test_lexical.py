@@ -1,4 +1,6 @@
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,18 @@ def test_only_the_documents_asked_for_are_searched(tmp_path: Path) -> None:
     assert index.search("en", ["mirror"], 20, []) == []
 
 
+def test_only_the_chunks_asked_for_are_searched(tmp_path: Path) -> None:
+    index = index_of(
+        tmp_path, *(chunk(f"c{row}", "the cold mirror", document=f"d{row % 2}", title="mirror") for row in range(9))
+    )
+    everywhere = dict(index.search("en", ["mirror"], 20))
+    some = ["c3", "c4", "c5", "unknown"]
+    assert index.search("en", ["mirror"], 20, names=some) == [(name, everywhere[name]) for name in some[:3]]
+    assert names(index.search_titles("en", ["mirror"], 1, names=some)) == ["c3"]
+    assert names(index.search_phrases("en", [("cold", "mirror")], 20, ["d0"], some)) == ["c4"]
+    assert index.search("en", ["mirror"], 20, names=[]) == []
+
+
 def test_equal_scores_are_in_the_order_of_ids(tmp_path: Path) -> None:
     chunks = [chunk(f"{row:03}", "a cold mirror") for row in range(300)]
     random.Random(1).shuffle(chunks)
@@ -144,15 +158,22 @@ def test_what_was_removed_leaves_no_trace_in_the_files(tmp_path: Path) -> None:
     index = index_of(tmp_path, *kept, chunk("gone1", "xylophone secret", document="bad", title="Zanzibar"))
     index.add([chunk("gone2", "quagmire mirror", document="bad"), chunk("gone3", "wombat mirror", document="worse")])
     index.commit()
-    traces = (b"xylophon", b"secret", b"quagmir", b"wombat", b"zanzibar", b"gone1", b"gone2", b"gone3", b"worse")
-    assert all(trace in bytes_under(tmp_path) for trace in traces)
+    terms = content_terms("xylophone secret quagmire wombat Zanzibar", "en")
+    with closing(sqlite3.connect(tmp_path / "en.sqlite")) as store:
+        rows = [row for (row,) in store.execute("SELECT row FROM chunks WHERE id LIKE 'gone%'")]
+    traces = [*rows, b"gone1", b"gone2", b"gone3"]
+    assert len(rows) == 3 and all(trace in bytes_under(tmp_path) for trace in traces)
+    old = {path.name for path in tmp_path.glob("en/*.term")}
     before = index.search("en", ["mirror"], 100, ["good"])
     index.remove(["gone3", "unknown"])
     index.remove_documents(["bad", "unknown"])
     index.commit()
     left = bytes_under(tmp_path)
-    assert [trace for trace in (*traces, b"bad") if trace in left] == []
-    assert b"kept7" in left and b"mirror" in left
+    assert [trace for trace in (*traces, *(term.encode() for term in terms), b"bad", b"worse") if trace in left] == []
+    # Term dictionaries are compressed: no old one is left, and the new ones, which count removed chunks too where there
+    # are any, don't have the terms.
+    assert old.isdisjoint(path.name for path in tmp_path.glob("en/*.term"))
+    assert {LexicalIndex(tmp_path).most("en", [term]) for term in terms} == {index.most("en", ["unheard"])}
     for opened in (index, LexicalIndex(tmp_path)):
         assert opened.counts() == {"en": 50}
         assert names(opened.search("en", ["mirror"], 100)) == names(before)
@@ -167,7 +188,7 @@ def test_a_changed_chunk_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     index.commit()
     assert index.counts() == {"en": 2}
     assert names(index.search("en", ["wombat"], 5)) == ["a"]
-    assert b"xylophon" not in bytes_under(tmp_path)
+    assert index.most("en", ["xylophon"]) == index.most("en", ["unheard"])
     index.remove(["a"])
     index.commit()
     assert names(index.search("en", ["wombat", "mirror"], 5)) == ["b"]
@@ -179,7 +200,7 @@ def test_what_was_added_can_be_removed_before_the_commit(tmp_path: Path) -> None
     index.remove(["a"])
     index.commit()
     assert index.counts() == {"en": 1}
-    assert b"xylophon" not in bytes_under(tmp_path)
+    assert index.most("en", ["xylophon"]) == index.most("en", ["unheard"])
 
 
 def test_everything_can_be_removed(tmp_path: Path) -> None:
@@ -188,7 +209,7 @@ def test_everything_can_be_removed(tmp_path: Path) -> None:
     index.remove([])
     index.commit()
     assert index.counts() == {}
-    assert b"xylophon" not in bytes_under(tmp_path)
+    assert index.most("en", ["xylophon"]) == index.most("en", ["unheard"])
     index.add([chunk("c", "a mirror")])
     index.commit()
     assert names(LexicalIndex(tmp_path).search("en", ["mirror"], 5)) == ["c"]
