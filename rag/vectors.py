@@ -5,6 +5,7 @@ and a plain query is many times faster than a filtered one.
 """
 
 import json
+import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,14 @@ GROUPS = ("en", "hu", "ko", "other")
 _GRAPH = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 200}
 # Asked for beyond the limit, so that of equal chunks at the end of the list always the same are returned.
 _TIES = 8
-# How many chunks, for each that is wanted, are looked through for those of a filter before Chroma filters.
+# How many chunks, for each that is wanted, are looked through for those that a filter allows.
 _LOOKED_THROUGH = 4
-# SQLite takes 32,766 variables in a statement.
-_DOCUMENTS_A_QUERY = 10_000
+# Up to here, reading the vectors takes less time than finding a way to them.
+_COMPARED = 250
+# Of the 32,766 that SQLite takes in a statement.
+_VARIABLES = 10_000
+# Filters whose chunks are remembered: listing those of 100,000 chunks takes half a second.
+_KEPT_FILTERS = 16
 
 
 def group_of(language: str) -> str:
@@ -41,9 +46,12 @@ class VectorStore:
         folder.mkdir(parents=True, exist_ok=True)
         self._client: Any = chromadb.PersistentClient(folder, Settings(anonymized_telemetry=False, allow_reset=False))
         self._collections: dict[str, Any] = {item.name: item for item in self._client.list_collections()}
+        self._allowed: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
+        self._lock = threading.Lock()
 
     def add(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
         """Adds `(n,)` chunks with their `(n, dimension)` float32 unit rows."""
+        self._allowed = {}
         largest = self._client.get_max_batch_size()
         for group in GROUPS:
             rows = [row for row, chunk in enumerate(chunks) if group_of(chunk.language) == group]
@@ -79,49 +87,56 @@ class VectorStore:
         if limit < 1 or _name(group) not in self._collections or (documents is not None and not documents):
             return []
         if documents is None:
-            found = self._query(group, vector, limit + _TIES)
+            found = self._nearest(group, vector, limit + _TIES)
         else:
             found = self._among(group, vector, limit + _TIES, frozenset(documents))
-        return sorted(((name, cosine) for name, cosine, _ in found), key=lambda item: (-item[1], item[0]))[:limit]
+        return sorted(found.items(), key=lambda item: (-item[1], item[0]))[:limit]
 
-    def _among(
-        self, group: str, vector: np.ndarray, limit: int, documents: frozenset[str]
-    ) -> list[tuple[str, float, str]]:
-        # A filter in Chroma costs time for every chunk that passes it. One that lets much pass needs none: enough of
-        # what it allows is among the nearest of all.
-        wanted = _LOOKED_THROUGH * limit
-        nearest = self._query(group, vector, wanted, with_documents=True)
-        allowed = [item for item in nearest if item[2] in documents]
-        if len(allowed) >= limit or len(nearest) < wanted:
-            return allowed
-        names = sorted(documents)
-        found: list[tuple[str, float, str]] = []
-        for start in range(0, len(names), _DOCUMENTS_A_QUERY):
-            part = names[start : start + _DOCUMENTS_A_QUERY]
-            found += self._query(group, vector, limit, where={"document_id": {"$in": part}})
+    def _nearest(
+        self, group: str, vector: np.ndarray, limit: int, names: Sequence[str] | None = None
+    ) -> dict[str, float]:
+        """The cosines of the nearest chunks, or of the nearest with these ids, by id."""
+        found = self._collections[_name(group)].query(
+            query_embeddings=vector[np.newaxis], n_results=limit, ids=names, include=["distances"]
+        )
+        return {name: 1.0 - distance for name, distance in zip(found["ids"][0], found["distances"][0], strict=True)}
+
+    def _among(self, group: str, vector: np.ndarray, limit: int, documents: frozenset[str]) -> dict[str, float]:
+        """The cosines of the nearest chunks of some documents, by id.
+
+        HNSW goes through the whole graph for the few that a filter allows. So what is common is looked for among the
+        nearest of all, and what is rare is compared one by one.
+        """
+        allowed = self._chunks_of(group, documents)
+        if not allowed:
+            return {}
+        if len(allowed) <= _COMPARED:
+            rows = self._collections[_name(group)].get(ids=sorted(allowed), include=["embeddings"])
+            cosines = np.asarray(rows["embeddings"], np.float32) @ vector
+            return dict(zip(rows["ids"], cosines.tolist(), strict=True))
+        nearest = self._nearest(group, vector, _LOOKED_THROUGH * limit)
+        found = {name: cosine for name, cosine in nearest.items() if name in allowed}
+        if len(found) < limit:
+            names = sorted(allowed)
+            for start in range(0, len(names), _VARIABLES):
+                found |= self._nearest(group, vector, limit, names[start : start + _VARIABLES])
         return found
 
-    def _query(
-        self,
-        group: str,
-        vector: np.ndarray,
-        limit: int,
-        where: dict[str, Any] | None = None,
-        with_documents: bool = False,
-    ) -> list[tuple[str, float, str]]:
-        """`(chunk id, cosine, document id)` of the nearest; the document id is empty unless asked for."""
-        found = self._collections[_name(group)].query(
-            query_embeddings=vector[np.newaxis],
-            n_results=limit,
-            where=where,
-            include=["distances", "metadatas"] if with_documents else ["distances"],
-        )
-        names = found["ids"][0]
-        documents = [row["document_id"] for row in found["metadatas"][0]] if with_documents else [""] * len(names)
-        return [
-            (name, 1.0 - distance, document)
-            for name, distance, document in zip(names, found["distances"][0], documents, strict=True)
-        ]
+    def _chunks_of(self, group: str, documents: frozenset[str]) -> frozenset[str]:
+        """The ids of the chunks of some documents, kept for the next question with this filter."""
+        with self._lock:
+            if (group, documents) in self._allowed:
+                return self._allowed[group, documents]
+        names = sorted(documents)
+        found: list[str] = []
+        for start in range(0, len(names), _VARIABLES):
+            where = {"document_id": {"$in": names[start : start + _VARIABLES]}}
+            found += self._collections[_name(group)].get(where=where, include=[])["ids"]
+        with self._lock:
+            while len(self._allowed) >= _KEPT_FILTERS:
+                del self._allowed[next(iter(self._allowed))]
+            self._allowed[group, documents] = frozenset(found)
+        return frozenset(found)
 
     def get(self, group: str, names: Sequence[str]) -> dict[str, tuple[Chunk, np.ndarray]]:
         """The chunks of a language group with these ids and their vectors, by id; unknown ids are left out."""
