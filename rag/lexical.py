@@ -28,7 +28,10 @@ _DECIMALS = 4
 _SOME_TIED, _MANY_TIED = 64, 1024
 # Id, document id, terms of title and headings, all terms.
 _Row = tuple[str, str, str, str]
+# zlib's level.
 _FASTEST = 1
+# Values of a filter up to which single look-ups are faster than one pass over the dictionary.
+_FEW = 500
 
 
 class LexicalIndex:
@@ -138,6 +141,14 @@ class LexicalIndex:
                 cleaner.wait_merging_threads()
         self._writers, self._stores, self._added, self._removed = {}, {}, False, {}
 
+    def abandon(self) -> None:
+        """Drops everything that was added or removed since the last commit."""
+        for writer in self._writers.values():
+            writer.rollback()
+        for store in self._stores.values():
+            store.close()
+        self._writers, self._stores, self._added, self._removed = {}, {}, False, {}
+
     def _store(self, group: str) -> sqlite3.Connection:
         if group not in self._stores:
             self._stores[group] = sqlite3.connect(self._folder / f"{group}.sqlite", check_same_thread=False)
@@ -212,7 +223,7 @@ class LexicalIndex:
         """The `limit` best chunks of a language group as `(chunk id, BM25)`, best first, for the distinct terms.
 
         Equal scores are in the order of the ids. With `documents`, only chunks of the documents with these ids,
-        with `names`, only the chunks with these, which is fast whatever the terms.
+        with `names`, only the chunks with these.
         """
         return self._search(group, self._term_queries(group, "terms", terms), limit, documents, names)
 
@@ -288,7 +299,10 @@ class LexicalIndex:
 def _any_of(schema: Any, field: str, values: Collection[str]) -> Any:
     import tantivy
 
-    return tantivy.Query.term_set_query(schema, field, sorted(values))
+    if len(values) > _FEW:
+        return tantivy.Query.term_set_query(schema, field, sorted(values))
+    each = [tantivy.Query.term_query(schema, field, value, index_option="basic") for value in sorted(values)]
+    return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in each])
 
 
 def _packed(row: _Row) -> tuple[str, bytes]:

@@ -213,3 +213,16 @@ def test_everything_can_be_removed(tmp_path: Path) -> None:
     index.add([chunk("c", "a mirror")])
     index.commit()
     assert names(LexicalIndex(tmp_path).search("en", ["mirror"], 5)) == ["c"]
+
+
+def test_what_was_abandoned_is_not_there_and_what_was_there_is(tmp_path: Path) -> None:
+    index = index_of(tmp_path, chunk("a", "a mirror"))
+    index.remove(["a"])
+    index.add([chunk("b", "an xylophone")])
+    index.abandon()
+    index.add([chunk("c", "a wombat")])
+    index.commit()
+    assert names(LexicalIndex(tmp_path).search("en", ["mirror", "xylophon", "wombat"], 5)) == ["a", "c"]
+    index.remove(["c"])
+    index.commit()
+    assert names(index.search("en", ["mirror", "wombat"], 5)) == ["a"]
