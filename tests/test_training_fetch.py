@@ -14,7 +14,7 @@ import pytest
 from training.embedder.data import load
 from training.embedder.download import Downloads, FetchError
 from training.embedder.fetch import Source, fetch, read_sources
-from training.embedder.formats import MESSAGES, PAGES
+from training.embedder.formats import LINES, MESSAGES, PAGES
 from training.embedder.texts import align, clean, pair, section
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -189,7 +189,7 @@ def test_too_large_is_refused(tmp_path: Path, server: Server, monkeypatch: pytes
     server.archive({"en.json": b"0" * 5000})
     with pytest.raises(FetchError, match="larger than 50 bytes"):
         downloads(tmp_path, server, limit=50).get(ARCHIVE)
-    assert not [file for file in (tmp_path / "downloads").iterdir() if file.suffix != ".etag"]
+    assert not list((tmp_path / "downloads").iterdir())
     monkeypatch.setattr("training.embedder.download.LARGEST_FILE", 4000)
     (failure,) = fetch(tmp_path, [source("en", "**.json")], server=server.address)
     assert "en.json should be at most 4,000 bytes, is 5,000" in failure
@@ -333,6 +333,8 @@ def test_page_formats() -> None:
     ]
     book = b"<document xmlns='http://cnx.rice.edu/cnxml'><title>Nests</title><para>Some <b>birds</b>.</para></document>"
     assert list(PAGES["cnxml"](book)) == [("h2", "Nests"), ("p", "Some birds.")]
+    synset = b"1-n:\n  definition:\n  - a bird\n  example:\n  - 'a heron'\n  - text: a stork\n    source: x\n"
+    assert list(LINES["wordnet"](synset)) == ["a bird", "a heron", "a stork"]
     with pytest.raises(ValueError, match="document type"):
         list(PAGES["cnxml"](b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"))
     named = {"Country name": {"conventional short form": {"text": "Chad"}}}

@@ -118,6 +118,7 @@ class Downloads:
             for piece in response.iter_raw():
                 if file.tell() + len(piece) > self._limit:
                     part.unlink()
+                    stamp.unlink(missing_ok=True)
                     raise FetchError(f"{response.url}: larger than {self._limit:,} bytes")
                 file.write(piece)
 
@@ -132,7 +133,8 @@ def repository_files(
 ) -> Iterator[tuple[str, bytes]]:
     """Path and content of the files of a repository at a commit. Raises `FetchError`.
 
-    paths: the files, fetched one by one; none to read the whole archive for those that are `wanted`
+    paths: the files, fetched one by one, of a .zip the texts in it; none to read the whole archive for those that
+    are `wanted`
     """
     if not paths:
         yield from _archive_files(downloads, repository, commit, wanted)
@@ -142,11 +144,14 @@ def repository_files(
         if not path.endswith(".zip"):
             yield path, data
             continue
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for info in archive.infolist():
-                if info.filename.endswith(".txt") and "README" not in info.filename:
-                    _bounded(url, info.filename, info.file_size)
-                    yield path, archive.read(info)
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                for info in archive.infolist():
+                    if info.filename.endswith(".txt") and "README" not in info.filename:
+                        _bounded(url, info.filename, info.file_size)
+                        yield path, archive.read(info)
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise FetchError(f"{url}: not a whole archive ({error})") from error
 
 
 def _archive_files(

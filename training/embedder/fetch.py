@@ -10,8 +10,9 @@ The commits are abbreviated to twelve digits except where the full one is known,
 promises nothing about abbreviated ones: where it answers 404, put the full commit into the table. Every archive names
 its full commit inside, which is compared with the table and recorded.
 
-The project's own environment has what is needed. Rows that share text with sets a model will be measured on are for the caller to leave out: `--held-out FILE` drops
-every row that shares a whole line, or eight words in a row, with a line of the file.
+Rows that share text with sets a model will be measured on are for the caller to leave out: `--held-out FILE` drops
+every row that shares a whole line, or eight words in a row, with a line of the file. Needs httpx, markdown-it-py,
+PyYAML and py3langid: the project's own environment has them, and so has that of `requirements/training.txt`.
 """
 
 import argparse
@@ -118,7 +119,7 @@ def read(downloads: Downloads, sources: Sequence[Source]) -> tuple[list[Pair], l
                         pages[key][source.language] = list(PAGES[source.format](data))
                     else:
                         english += LINES[source.format](data)
-                except (ValueError, LookupError, AttributeError) as error:
+                except (ValueError, LookupError, AttributeError, TypeError) as error:
                     print(f"{repository}: {path}: passed over, not {source.format}: {error}", file=sys.stderr)
     pairs = [texts.pair(_in_order(row), "gloss" in format) for (format, _, _), row in messages.items()]
     sections: list[Section] = []

@@ -1,8 +1,8 @@
 """Reads the file formats of the training sources. Knows nothing of where a file came from.
 
 Three families: `MESSAGES` give (key, texts by language), to be joined over the languages by key; `PAGES` give the
-blocks of a page, to be aligned by their structure; `LINES` give English texts that stand alone. A file that is not
-what its format says raises `ValueError`, as every parser used here does or is made to do.
+blocks of a page, to be aligned by their structure; `LINES` give English texts that stand alone. A file that cannot be
+parsed raises `ValueError`; one of another shape than expected may raise what looking into it raises.
 """
 
 import json
