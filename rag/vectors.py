@@ -5,6 +5,7 @@ and a plain query is many times faster than a filtered one.
 """
 
 import json
+import struct
 import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ _COMPARED = 250
 _VARIABLES = 10_000
 # Filters whose chunks are remembered: listing those of 100,000 chunks takes half a second.
 _KEPT_FILTERS = 16
+_HEADER = struct.Struct("<i4Q")
 
 
 def group_of(language: str) -> str:
@@ -44,6 +46,8 @@ class VectorStore:
         from chromadb.config import Settings
 
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._written = False
         self._client: Any = chromadb.PersistentClient(folder, Settings(anonymized_telemetry=False, allow_reset=False))
         self._collections: dict[str, Any] = {item.name: item for item in self._client.list_collections()}
         self._allowed: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
@@ -52,6 +56,7 @@ class VectorStore:
     def add(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
         """Adds `(n,)` chunks with their `(n, dimension)` float32 unit rows."""
         self._allowed = {}
+        self._written = True
         largest = self._client.get_max_batch_size()
         for group in GROUPS:
             rows = [row for row, chunk in enumerate(chunks) if group_of(chunk.language) == group]
@@ -154,6 +159,28 @@ class VectorStore:
         """Gives the files back; the store can't be used afterwards."""
         self._collections = {}
         self._client.close()
+        if self._written:
+            for header in self._folder.glob("*/header.bin"):
+                _clear_unused(header)
+
+
+def _clear_unused(header: Path) -> None:
+    """Overwrites the places of a graph's files that hold no chunk yet.
+
+    hnswlib writes them as it found them in memory, with whatever the process had there before, such as the text of a
+    document that was removed. The layout is that of its persisted header: version, then 64-bit offset, places in all,
+    places taken and bytes a place (github.com/chroma-core/hnswlib).
+    """
+    content = header.read_bytes()
+    if len(content) < _HEADER.size:
+        return
+    _, _, places, taken, size = _HEADER.unpack_from(content)
+    for name, width in (("data_level0.bin", size), ("length.bin", 4)):
+        path = header.with_name(name)
+        if path.exists() and taken <= places and path.stat().st_size == places * width:
+            with path.open("r+b") as file:
+                file.seek(taken * width)
+                file.write(bytes((places - taken) * width))
 
 
 def _name(group: str) -> str:

@@ -91,3 +91,28 @@ def test_what_follows_a_chunk_is_kept(tmp_path: Path) -> None:
     found = store.get("en", [item.id for item in chunks])
     assert [found[item.id][0] for item in chunks] == chunks
     store.close()
+
+
+def test_nothing_that_was_in_memory_stays_in_the_files(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path)
+    store.add([chunk(number) for number in range(4)], np.eye(4, 8, dtype=np.float32))
+    files = [*tmp_path.glob("*/data_level0.bin"), *tmp_path.glob("*/length.bin")]
+    assert len(files) == 2
+    for path in files:
+        # What hnswlib leaves in places without a chunk, here for certain.
+        path.write_bytes((b"secret" * path.stat().st_size)[: path.stat().st_size])
+    store.close()
+    assert not [path for path in files if b"secret" in path.read_bytes()]
+    store = VectorStore(tmp_path)
+    assert [name for name, _ in store.search("en", np.eye(4, 8, dtype=np.float32)[2], 1)] == ["0002"]
+    store.close()
+
+
+def test_what_the_graph_holds_survives_the_end_of_writing(rows: np.ndarray, tmp_path: Path) -> None:
+    store = VectorStore(tmp_path)
+    store.add([chunk(number) for number in range(COUNT)], rows)
+    store.close()
+    store = VectorStore(tmp_path)
+    for query in rows[:50]:
+        assert len({name for name, _ in store.search("en", query, 10)} & set(exact(rows, query, 10))) >= 9
+    store.close()
