@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from evaluation.variants import VARIANTS
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import Settings
 
@@ -18,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     beir.add_argument("folder", type=Path)
     beir.add_argument("-k", type=int, default=10, help="passages a question, at least 10 are looked at")
     beir.add_argument("--limit", type=int, help="ask only the first LIMIT questions")
+    beir.add_argument("--variant", default="", choices=VARIANTS, help="questions typed differently")
     domain = commands.add_parser("domain", help="the questions.jsonl of a domain")
     domain.add_argument("domain")
     for command in (beir, domain):
@@ -45,7 +47,7 @@ def _beir(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     from evaluation.beir import evaluate
     from rag.embed import load_embedder
 
-    return evaluate(chosen.folder, load_embedder(settings.embedder, settings), chosen.k, chosen.limit)
+    return evaluate(chosen.folder, load_embedder(settings.embedder, settings), chosen.k, chosen.limit, chosen.variant)
 
 
 def _domain(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from evaluation.metrics import ndcg_at, recall_at, reciprocal_rank_at
+from evaluation.variants import typed
 from rag.errors import ConfigurationError
 from rag.glossary import Glossary
 from rag.index import Index, IndexWriter, Manifest
@@ -62,11 +63,13 @@ def _chunk(record: dict[str, Any]) -> Chunk:
     return Chunk(name, name, title, name, detect(text or title), 1, 1, 0, len(text), (), text)
 
 
-def evaluate(folder: Path, embedder: Embedder, k: int = 10, limit: int | None = None) -> dict[str, Any]:
+def evaluate(
+    folder: Path, embedder: Embedder, k: int = 10, limit: int | None = None, variant: str = ""
+) -> dict[str, Any]:
     """Indexes the set in a scratch place and asks every question; recall@1, 5, 10, mrr@10, ndcg@10 a ranker.
 
     The same figures by the questions' `set` and `lang` fields, with the mean over sets as `macro`; milliseconds a
-    question as `latency_ms`.
+    question as `latency_ms`. `variant`, a name of `evaluation.variants`, types the questions differently.
     """
     questions = load(folder, limit)
     with tempfile.TemporaryDirectory(prefix="lacerta-beir-") as scratch:
@@ -77,7 +80,7 @@ def evaluate(folder: Path, embedder: Embedder, k: int = 10, limit: int | None = 
         seconds: list[float] = []
         for question in tqdm(questions.questions, desc="questions", unit="q", leave=False, disable=None):
             started = time.perf_counter()
-            text = question["text"]
+            text = typed(question, variant)
             found = retrieve(text, detect(text), index, embedder, glossary, settings, limit=10**6)
             seconds.append(time.perf_counter() - started)
             rows.append({"question": question, **{name: names[: max(k, 10)] for name, names in _rankings(found.hits)}})
