@@ -8,11 +8,12 @@ RUN = $(VENV)/bin/python
 SETUP = VENV="$(VENV)" PYTHON="$(PYTHON)" CMAKE_ARGS="$(CMAKE_ARGS)" sh scripts/setup.sh
 LOCK = $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--no-header --no-emit-index-url --generate-hashes $(if $(UPGRADE),--upgrade)
+PLAIN = var/bench/venv
 BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 DOMAINS = $(or $(DOMAIN),$(notdir $(patsubst %/,%,$(dir $(wildcard corpora/*/domain.toml)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run ingest eval test check lock extra clean
+.PHONY: help setup run ingest eval test check lock extra bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +58,11 @@ extra: setup  ## add to the environment: EXTRA=gguf (local chat models) or EXTRA
 	*) echo "extra: EXTRA should be gguf or models, is now '$(EXTRA)'. For example: make extra EXTRA=gguf"; exit 2 ;; \
 	esac
 	@$(SETUP) requirements/$(EXTRA).txt
+
+bench: setup  ## speed and memory (ONLY=search CHUNKS="10000 100000"; TORCH=1 beside plain torch, a large download)
+	@[ -z "$(TORCH)" ] || cmp -s requirements/bench.txt $(PLAIN)/installed.txt || { $(RUN) -m venv $(PLAIN) && \
+		$(PLAIN)/bin/python -m pip install -r requirements/bench.txt && cp requirements/bench.txt $(PLAIN)/installed.txt; }
+	$(RUN) -m evaluation bench $(if $(CHUNKS),--chunks $(CHUNKS)) $(if $(ONLY),--only $(ONLY))
 
 clean:  ## remove the environment and tool caches; var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

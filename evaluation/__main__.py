@@ -1,8 +1,9 @@
-"""`python -m evaluation domain NAME` and `python -m evaluation beir FOLDER`: retrieval figures as a table or JSON."""
+"""`python -m evaluation domain NAME | beir FOLDER | bench`: figures of retrieval, speed and memory, as text or JSON."""
 
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
     beir.add_argument("--variant", default="", choices=VARIANTS, help="questions typed differently")
     domain = commands.add_parser("domain", help="the questions.jsonl of a domain")
     domain.add_argument("domain")
-    for command in (beir, domain):
+    bench = commands.add_parser("bench", help="speed and memory on made documents")
+    bench.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="sizes of indexes")
+    bench.add_argument("--only", action="append", choices=("search", "embedding"), help="one part; may be repeated")
+    bench.add_argument("--questions", type=int, default=200, help="questions asked of each index")
+    bench.add_argument("--plain", type=Path, help="the interpreter that has the torch pipeline")
+    for command in (beir, domain, bench):
         command.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     chosen = parser.parse_args(arguments)
     try:
         settings = Settings.from_environment()
-        report = _beir(settings, chosen) if chosen.command == "beir" else _domain(settings, chosen)
+        report = {"beir": _beir, "domain": _domain, "bench": _bench}[chosen.command](settings, chosen)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
@@ -38,6 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(report, ensure_ascii=False))
     elif chosen.command == "beir":
         _print_beir(report)
+    elif chosen.command == "bench":
+        from evaluation.bench import markdown
+
+        print(markdown(report))
     else:
         _print_domain(report)
     return 0
@@ -62,6 +72,15 @@ def _domain(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
         return evaluate(engine, chosen.domain)
     finally:
         engine.close()
+
+
+def _bench(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
+    from evaluation.bench import Options, run
+
+    options = Options(settings, tuple(chosen.chunks), chosen.questions)
+    if chosen.plain:
+        options = replace(options, plain=chosen.plain)
+    return run(options, chosen.only or ())
 
 
 def _print_beir(report: dict[str, Any]) -> None:

@@ -100,7 +100,8 @@ def test_keywords() -> None:
 
 
 def test_unspaced_takes_the_spaces_of_korean_alone() -> None:
-    assert VARIANTS["unspaced"]("제임스 웹 우주 망원경은 James Webb 인가?", "ko", 0) == "제임스웹우주망원경은James Webb인가?"
+    text = "제임스 웹 우주 망원경은 James Webb 인가?"
+    assert VARIANTS["unspaced"](text, "ko", 0) == "제임스웹우주망원경은James Webb인가?"
     assert VARIANTS["unspaced"]("How far is it?", "en", 0) == "How far is it?"
 
 
