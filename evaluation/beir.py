@@ -4,7 +4,6 @@ import json
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -14,14 +13,15 @@ from tqdm import tqdm
 
 from evaluation.metrics import ndcg_at, recall_at, reciprocal_rank_at
 from evaluation.variants import typed
+from rag.embed import embedding_fingerprint
 from rag.errors import ConfigurationError
 from rag.glossary import Glossary
 from rag.index import Index, IndexWriter, Manifest
 from rag.languages import detect
-from rag.retrieve import retrieve
+from rag.retrieve import RANKERS, find, ranking, retrieve
 from rag.settings import RetrievalSettings
 from rag.text import normalise
-from rag.types import Chunk, Embedder, Hit
+from rag.types import Chunk, Embedder
 
 _BATCH = 256
 
@@ -81,9 +81,12 @@ def evaluate(
         for question in tqdm(questions.questions, desc="questions", unit="q", leave=False, disable=None):
             started = time.perf_counter()
             text = typed(question, variant)
-            found = retrieve(text, detect(text), index, embedder, glossary, settings, limit=10**6)
+            arguments = text, detect(text), index, embedder, glossary, settings
+            shown = retrieve(*arguments, limit=max(k, 10)).hits
             seconds.append(time.perf_counter() - started)
-            rows.append({"question": question, **{name: names[: max(k, 10)] for name, names in _rankings(found.hits)}})
+            found = find(*arguments).candidates
+            rankings = {ranker: ranking(found, ranker)[: max(k, 10)] for ranker in RANKERS}
+            rows.append({"question": question, **rankings, "fused": [hit.chunk.id for hit in shown]})
         index.close()
     report: dict[str, Any] = {
         "documents": len(questions.chunks),
@@ -105,7 +108,7 @@ def evaluate(
                 metric: fmean(figures[ranker][metric] for figures in report["by_set"].values())
                 for metric in report[ranker]
             }
-            for ranker in ("lexical", "dense", "fused")
+            for ranker in (*RANKERS, "fused")
         }
     return report
 
@@ -118,26 +121,13 @@ def build(questions: QuestionSet, embedder: Embedder, folder: Path) -> Index:
         batch = questions.chunks[start : start + _BATCH]
         writer.add(batch, embedder.embed_passages([f"{chunk.title}\n{chunk.text}".strip() for chunk in batch]))
     count = writer.finish()
-    Manifest("scratch", "1", "", embedder.name, embedder.dimension, "", (), count, "").save(folder)
-    return Index.open_folder(folder, embedder.name)
-
-
-def _rankings(hits: Iterable[Hit]) -> list[tuple[str, list[str]]]:
-    hits = list(hits)
-
-    def by(key: Callable[[Hit], float]) -> list[str]:
-        return [hit.chunk.id for hit in sorted(hits, key=key)]
-
-    return [
-        ("lexical", by(lambda hit: hit.ranks["lexical"])),
-        ("dense", by(lambda hit: hit.ranks["dense"])),
-        ("fused", [hit.chunk.id for hit in hits]),
-    ]
+    Manifest("scratch", "1", "", embedding_fingerprint(embedder), embedder.dimension, "", (), count, "").save(folder)
+    return Index.open_folder(folder, embedding_fingerprint(embedder))
 
 
 def _figures(rows: list[dict[str, Any]], relevant: dict[str, dict[str, int]]) -> dict[str, dict[str, float]]:
     figures = {}
-    for ranker in ("lexical", "dense", "fused"):
+    for ranker in (*RANKERS, "fused"):
         pairs = [(row[ranker], relevant[row["question"]["_id"]]) for row in rows]
         figures[ranker] = {
             **{f"recall@{k}": fmean(recall_at(*pair, k) for pair in pairs) for k in (1, 5, 10)},

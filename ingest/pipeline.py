@@ -24,6 +24,7 @@ from ingest.sources import READ_KINDS, find_files
 from ingest.split import embedding_text, split
 from ingest.vector_cache import VectorCache
 from ingest.worker import Worker
+from rag.embed import embedding_fingerprint, load_embedder
 from rag.errors import LacertaError
 from rag.index import (
     DocumentRecord,
@@ -99,8 +100,6 @@ def roll_back(settings: Settings, domain_name: str) -> Report:
 def _run(
     settings: Settings, domain: Domain, sources: Sequence[Path], rebuild: bool, dry_run: bool, progress: Progress
 ) -> Report:
-    from rag.embed import load_embedder
-
     files, refused = find_files(domain, sources)
     refusals = [Problem(item.source, item.reason) for item in refused]
     if not files:
@@ -112,7 +111,8 @@ def _run(
     folder = domain_index_folder(settings, domain.name)
     current = old_manifest(folder / version) if version else None
     shape = fingerprint(domain)
-    alike = current is not None and not rebuild and (current.embedder, current.splitter) == (embedder.name, shape)
+    made_by = embedding_fingerprint(embedder), shape
+    alike = current is not None and not rebuild and (current.embedder, current.splitter) == made_by
     known, warnings = load_problems(folder / version) if alike and version else ((), ())
     plan = make_plan(contents, current, known, anew=not alike)
     problems = [*refusals, *unreadable, *plan.known_failures]
@@ -203,7 +203,7 @@ class _Build:
             domain=self.domain.name,
             version=version,
             created=created.isoformat(timespec="seconds"),
-            embedder=self.embedder.name,
+            embedder=embedding_fingerprint(self.embedder),
             dimension=self.embedder.dimension,
             splitter=self.splitter,
             documents=tuple(records),

@@ -17,7 +17,7 @@ from rag.settings import LANGUAGES, Settings
 from rag.text import flatten
 from rag.types import Answer, Hit, Question, Retrieval
 
-_USAGE_CODES = ("empty_question", "too_long", "language", "unknown_domain", "configuration")
+_USAGE_CODES = ("empty_question", "too_long", "language", "unknown_domain", "filter", "configuration")
 _SHOWN_CHARACTERS = 300
 
 
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
             action="append",
             default=[],
             metavar="KEY=VALUE",
-            help="only documents with language=hu, source=guides/*, kind=pdf, date=2020-2024, document=TITLE; repeatable",
+            help="only documents with language=hu, source=guides/*, kind=pdf, date=2020-2024 or document=TITLE",
         )
     return parser
 

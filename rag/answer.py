@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from rag import extractive
 from rag.cite import Checked, check
-from rag.embed import load_embedder
+from rag.embed import embedding_fingerprint, load_embedder
 from rag.errors import ConfigurationError, IndexUnavailable, LacertaError, ModelUnavailable
+from rag.filters import allowed_documents
 from rag.glossary import Glossary
 from rag.index import Index, current_version
 from rag.languages import OTHER, detect
 from rag.models import EXTRACTIVE, ChatModel, ModelCache, model_names, public_name
 from rag.models.chain import Chain, Generation
 from rag.prompt import NO_ANSWER, Prompts, build_messages, load_prompts
+from rag.rerank import Reranker, load_reranker
 from rag.retrieve import retrieve
 from rag.settings import LANGUAGES, Domain, Settings, domain_names, load_domain
 from rag.text import normalise
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 _LOG = logging.getLogger(__name__)
-# Below this part of the way from the refusal to certainty, an extractive answer says that it may miss the point.
-_HEDGE_SHARE = 0.25
 
 # Models like to dress up the word that says they have no answer.
 _NO_ANSWER_WITHIN = 40
@@ -68,6 +68,7 @@ class Engine:
         self._models = ModelCache(settings)
         self._chain = Chain(model_names(settings), self._models)
         self._embedder: Embedder | None = None
+        self._reranker: Reranker | None = None
         self._embedder_lock = threading.Lock()
         self._indexes: dict[str, _OpenIndex] = {}
         self._index_lock = threading.Lock()
@@ -147,7 +148,7 @@ class Engine:
         prompts = self._prompts[domain.name][language]
         with self._index(domain.name) as index:
             spoken = detected if detected != OTHER else language
-            retrieval = self._retrieve(question, spoken, domain, index, domain.retrieval.passages)
+            retrieval = self._retrieve(question, spoken, domain, index, domain.retrieval.passages, join=True)
             documents = len(index.manifest.documents)
         timings = {**retrieval.timings, "retrieval": time.perf_counter() - started}
         yield Retrieved(retrieval)
@@ -188,6 +189,8 @@ class Engine:
         if cancelled():
             notices += (prompts.message("cancelled"),)
         if generation.model != EXTRACTIVE:
+            if retrieval.confidence < domain.retrieval.hedge_below:
+                notices += (prompts.message("uncertain"),)
             if NO_ANSWER in text[:_NO_ANSWER_WITHIN]:
                 yield finished(refusal, model, notices, answerable=False)
                 return
@@ -225,7 +228,13 @@ class Engine:
 
         return messages
 
-    def _retrieve(self, question: Question, language: str, domain: Domain, index: Index, limit: int) -> Retrieval:
+    def _retrieve(
+        self, question: Question, language: str, domain: Domain, index: Index, limit: int, join: bool = False
+    ) -> Retrieval:
+        try:
+            documents = allowed_documents(question.filters, index.manifest)
+        except ConfigurationError as error:
+            raise QuestionFailed("filter", str(error)) from error
         return retrieve(
             normalise(question.text),
             language,
@@ -234,6 +243,9 @@ class Engine:
             self._glossaries[domain.name],
             domain.retrieval,
             limit,
+            documents,
+            self._shared_reranker(),
+            join,
         )
 
     def _domain(self, question: Question) -> Domain:
@@ -262,10 +274,16 @@ class Engine:
                 self._embedder = load_embedder(self.settings.embedder, self.settings)
             return self._embedder
 
+    def _shared_reranker(self) -> Reranker | None:
+        with self._embedder_lock:
+            if self._reranker is None and self.settings.reranker:
+                self._reranker = load_reranker(self.settings.reranker, self.settings)
+            return self._reranker
+
     @contextmanager
     def _index(self, name: str) -> Iterator[Index]:
         """The current version of a domain's index, held open while it is read. Raises IndexUnavailable."""
-        embedder = self._shared_embedder().name
+        embedder = embedding_fingerprint(self._shared_embedder())
         with self._index_lock:
             held = self._indexes.get(name)
             version = current_version(self.settings, name)
@@ -304,8 +322,7 @@ def _refusal(domain: Domain, prompts: Prompts, documents: int) -> str:
 
 def _framing(checked: Checked, retrieval: Retrieval, domain: Domain, language: str, prompts: Prompts) -> str:
     """The line above an extractive answer: how sure it is, and in which language it stands if not the visitor's."""
-    least = domain.retrieval.refuse_below
-    if retrieval.confidence < least + _HEDGE_SHARE * (1 - least):
+    if retrieval.confidence < domain.retrieval.hedge_below:
         return prompts.message("hedge")
     languages = {citation.chunk.language for citation in checked.citations}
     foreign = sorted(languages.intersection(LANGUAGES) - {language})

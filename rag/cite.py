@@ -185,16 +185,13 @@ class _Support:
                 self.numbers_agree[key] = _digits(text) <= digits
                 overlaps[key] = overlap(self.terms[index], whole)
                 same = chunk.language == language
-                known = embedder is not None and knows(embedder, language) and knows(embedder, chunk.language)
+                known = same and embedder is not None and knows(embedder, language)
                 self.scores[key] = overlaps[key] if same else None
                 if known:
                     compared.append(key)
         if embedder is not None and compared:
-            cosines = self._cosines(compared, texts, chunks, embedder)
-            for key, cosine in cosines.items():
-                same = self.scores[key] is not None
-                weight = _OVERLAP_WEIGHT if same else 0.0
-                self.scores[key] = weight * overlaps[key] + (1 - weight) * max(0.0, cosine)
+            for key, cosine in self._cosines(compared, texts, chunks, embedder).items():
+                self.scores[key] = _OVERLAP_WEIGHT * overlaps[key] + (1 - _OVERLAP_WEIGHT) * max(0.0, cosine)
 
     def _cosines(
         self, keys: Sequence[tuple[int, int]], texts: Sequence[str], chunks: Sequence[Chunk], embedder: Embedder

@@ -1,38 +1,36 @@
-"""How sure it is that the passages answer the question. Knows only what the rankers found in each language.
+"""How sure it is that the passages answer the question: one calibrated probability. Knows nothing of indexes.
 
-Two logistic models, fitted on open question sets: questions of the set against questions of other sets. English with
-both features (SQuAD, PubMedQA, Cranfield, CosmoPaperQA): AUROC 0.998; Hungarian and Korean with coverage alone
-(HuRTE, KorQuAD, Belebele): 0.961, both on the sets they were fitted on. The square root spreads small coverages, where
-the decision falls. A value is comparable within a set more than between sets: see docs/figures.md.
+A logistic model of the evidence of the best hit, with a row of weights for a passage in the question's language and
+one for another language. Fitted on questions of open sets against questions of other sets, see rag/WEIGHTS.md.
 """
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+
+from rag.types import Hit
+from rag.weights import OTHER, SAME, weights
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """The best coverage among a language's passages, and their best cosine, None where the embedder can't tell.
-
-    Both in [0, 1]; a cosine that stands for a part of the question only is scaled down to that part.
-    """
-
-    coverage: float
-    cosine: float | None
-
-
-def confidence(evidence: Iterable[Evidence]) -> float:
-    """The probability, in [0, 1], that the best passages of the most convincing language answer the question."""
-    return max((_probability(item) for item in evidence), default=0.0)
-
-
-def _probability(evidence: Evidence) -> float:
-    spread = math.sqrt(max(0.0, evidence.coverage))
-    if evidence.cosine is None:
-        return _logistic(20.9 * spread - 9.2)
-    return _logistic(12.0 * spread + 30.3 * evidence.cosine - 16.8)
+def evidence(hits: Sequence[Hit], language: str) -> tuple[str, dict[str, float]]:
+    """The head that judges the hits, best first, and its features by name. There must be a hit."""
+    best = hits[0]
+    features = {
+        "coverage": math.sqrt(max(0.0, best.features["coverage"] + best.features["glossary"])),
+        "alignment": best.features["alignment"],
+        "cosine": best.features["cosine"],
+        "score": best.score,
+        "margin": best.score - hits[1].score if len(hits) > 1 else 0.0,
+        "agreement": float(best.ranks["lexical"] == best.ranks["dense"] == 1),
+        language: 1.0,
+    }
+    return (SAME if best.chunk.language == language else OTHER), features
 
 
-def _logistic(value: float) -> float:
-    return 1.0 / (1.0 + math.exp(-value))
+def confidence(hits: Sequence[Hit], language: str) -> float:
+    """The probability, in [0, 1], that the hits, best first, answer a question in `language`."""
+    if not hits:
+        return 0.0
+    head, features = evidence(hits, language)
+    weight = weights("confidence")[head]
+    value = weight["bias"] + sum(weight.get(name, 0.0) * number for name, number in features.items())
+    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, value))))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rag.analysis import content_terms, content_words
 from rag.cite import Checked, is_row, joined_quote, passage_spans, topic_terms
-from rag.fuse import centred
+from rag.fuse import leads
 from rag.prompt import without_references
 from rag.text import flatten, fold, normalise
 from rag.types import Chunk, Citation, Embedder, Retrieval, Sentence, knows
@@ -250,22 +250,21 @@ def _meaning(
 ) -> list[float]:
     """Cosines of question and sentence, centred a language as in fusion; 0 where the embedder can't compare them.
 
-    A question in a language that the embedder does not know is compared in the words that were searched for.
+    The question is embedded as it was for that language: with the glossary's words for its terms.
     """
     similarity = [0.0] * len(candidates)
-    if embedder is None:
+    if embedder is None or not knows(embedder, retrieval.language):
         return similarity
     for language in {retrieval.hits[candidate.place].chunk.language for candidate in candidates}:
-        words = question if knows(embedder, retrieval.language) else retrieval.queries.get(language, question)
-        if not knows(embedder, language) or (words == question and not knows(embedder, retrieval.language)):
+        if not knows(embedder, language):
             continue
         places = [
             at for at, candidate in enumerate(candidates) if retrieval.hits[candidate.place].chunk.language == language
         ][:_EMBEDDED]
         rows = embedder.embed_passages([candidates[at].text for at in places])
-        cosines = rows @ embedder.embed_query(words)
-        for at, cosine in centred({str(at): float(cosine) for at, cosine in zip(places, cosines, strict=True)}).items():
-            similarity[int(at)] = cosine
+        cosines = rows @ embedder.embed_query(retrieval.queries.get(language, question))
+        for at, cosine in zip(places, leads(cosines), strict=True):
+            similarity[at] = float(cosine)
     return similarity
 
 

@@ -1,7 +1,7 @@
 """Index versions on disk: a folder a version, a manifest written last, a pointer swapped atomically.
 
-`var/index/<domain>/<version>/{chroma,lexical,manifest.json}` and `var/index/<domain>/CURRENT`. A version is complete
-when its manifest exists; it never changes afterwards.
+`var/index/<domain>/<version>/{chroma,lexical,table,manifest.json}` and `var/index/<domain>/CURRENT`. A version is
+complete when its manifest exists; it never changes afterwards.
 """
 
 import json
@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from rag.embed import bundled_student
 from rag.errors import IndexUnavailable, LacertaError
 from rag.lexical import LexicalIndex
 from rag.settings import Settings
+from rag.table import ChunkTable, ChunkTableWriter
 from rag.types import Chunk
 from rag.vectors import VectorStore
 
-FORMAT = 1
+FORMAT = 2
 _MANIFEST = "manifest.json"
 _CURRENT = "CURRENT"
 
@@ -124,6 +126,7 @@ class IndexWriter:
         self._dimension = dimension
         self._vectors = VectorStore(folder / "chroma")
         self._lexical = LexicalIndex(folder / "lexical")
+        self._table = ChunkTableWriter(folder / "table", dimension)
         self._added = 0
 
     def add(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
@@ -132,22 +135,26 @@ class IndexWriter:
             raise LacertaError(f"{len(chunks)} chunks need {(len(chunks), self._dimension)} vectors: {vectors.shape}.")
         self._vectors.add(chunks, vectors)
         self._lexical.add(chunks)
+        texts = ["\n".join((chunk.title, *chunk.headings, chunk.text)) for chunk in chunks]
+        self._table.add([chunk.id for chunk in chunks], vectors, bundled_student().pieces(texts))
         self._added += len(chunks)
 
     def finish(self) -> int:
         """Commits and closes; the number of chunks. Raises LacertaError unless both indexes hold all of them."""
         self._lexical.commit()
-        dense, lexical = self._vectors.counts(), self._lexical.counts()
+        dense, lexical, rows = self._vectors.counts(), self._lexical.counts(), self._table.finish()
         self._vectors.close()
-        if dense != lexical or sum(dense.values()) != self._added:
+        if dense != lexical or not sum(dense.values()) == rows == self._added:
             raise LacertaError(
                 f"The new version is not consistent: {self._added} chunks were added, the vector store holds {dense}, "
-                f"the lexical index {lexical}. Nothing was published; run the ingest again with --rebuild."
+                f"the lexical index {lexical}, the table {rows}. Nothing was published; run the"
+                " ingest again with --rebuild."
             )
         return self._added
 
     def abandon(self) -> None:
         """Closes without a check, for a build that failed."""
+        self._lexical.abandon()
         self._vectors.close()
 
 
@@ -158,6 +165,7 @@ class Index:
     manifest: Manifest
     vectors: VectorStore
     lexical: LexicalIndex
+    table: ChunkTable
 
     @classmethod
     def open(cls, settings: Settings, domain: str, embedder_name: str) -> "Index":
@@ -176,7 +184,14 @@ class Index:
                 f'The index of "{manifest.domain}" was built with the embedder {manifest.embedder}, settings ask for '
                 f"{embedder_name}: run make ingest DOMAIN={manifest.domain}."
             )
-        return cls(manifest, VectorStore(folder / "chroma"), LexicalIndex(folder / "lexical"))
+        try:
+            table = ChunkTable(folder / "table")
+        except (OSError, ValueError) as error:
+            raise IndexUnavailable(
+                f'The index of "{manifest.domain}" is damaged ({error}): run python -m ingest {manifest.domain}'
+                " --rebuild."
+            ) from error
+        return cls(manifest, VectorStore(folder / "chroma"), LexicalIndex(folder / "lexical"), table)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -185,7 +200,7 @@ class Index:
 
     def chunks(self, names: Sequence[str]) -> list[Chunk]:
         """The chunks with these ids, in that order; unknown ids are left out."""
-        found = {name: chunk for group in self.groups for name, (chunk, _) in self.vectors.get(group, names).items()}
+        found = {name: chunk for group in self.groups for name, chunk in self.vectors.get(group, names).items()}
         return [found[name] for name in names if name in found]
 
     def close(self) -> None:

@@ -30,8 +30,8 @@ _MESSAGES: Mapping[str, frozenset[str]] = {
     **{
         key: frozenset()
         for key in (
-            "language_en language_hu language_ko extractive hedge empty_question other_language configuration internal"
-            " shortened cancelled extractive_model reason_key reason_unreachable reason_timeout reason_rate"
+            "language_en language_hu language_ko extractive hedge uncertain empty_question other_language configuration"
+            " internal shortened cancelled extractive_model reason_key reason_unreachable reason_timeout reason_rate"
             " reason_server reason_missing reason_rejected reason_unavailable reason_context reason_memory"
             " reason_empty reason_broken reason_other"
         ).split()

@@ -44,7 +44,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 7860
     models: tuple[str, ...] = ("extractive",)
-    embedder: str = "minilm"
+    embedder: str = "balanced"
     reranker: str = ""
     openai_base_url: str = ""
     openai_api_key: Secret = field(default_factory=lambda: Secret(""))
@@ -107,13 +107,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalSettings:
-    """The `[retrieval]` table: `passages` reach the answer; the weights and the threshold shape fusion and refusal."""
+    """The `[retrieval]` table: `passages` reach the answer, `glossary_weight` is what its terms are worth beside words.
+
+    Below a confidence of `refuse_below` a question is refused, below `hedge_below` the answer says that it may not fit.
+    """
 
     passages: int = 6
-    lexical_weight: float = 1.0
-    dense_weight: float = 0.7
     glossary_weight: float = 0.5
-    refuse_below: float = 0.1
+    refuse_below: float = 0.2
+    hedge_below: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

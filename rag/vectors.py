@@ -143,16 +143,14 @@ class VectorStore:
             self._allowed[group, documents] = frozenset(found)
         return frozenset(found)
 
-    def get(self, group: str, names: Sequence[str]) -> dict[str, tuple[Chunk, np.ndarray]]:
-        """The chunks of a language group with these ids and their vectors, by id; unknown ids are left out."""
+    def get(self, group: str, names: Sequence[str]) -> dict[str, Chunk]:
+        """The chunks of a language group with these ids, by id; unknown ids are left out."""
         if not names or _name(group) not in self._collections:
             return {}
-        rows = self._collections[_name(group)].get(ids=list(names), include=["documents", "metadatas", "embeddings"])
+        rows = self._collections[_name(group)].get(ids=list(names), include=["documents", "metadatas"])
         return {
-            name: (_chunk(name, text, metadata), np.asarray(vector, dtype=np.float32))
-            for name, text, metadata, vector in zip(
-                rows["ids"], rows["documents"], rows["metadatas"], rows["embeddings"], strict=True
-            )
+            name: _chunk(name, text, metadata)
+            for name, text, metadata in zip(rows["ids"], rows["documents"], rows["metadatas"], strict=True)
         }
 
     def close(self) -> None:

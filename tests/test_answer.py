@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rag.answer import Engine, QuestionFailed
-from rag.embed import load_embedder
+from rag.embed import embedding_fingerprint, load_embedder
 from rag.errors import ConfigurationError
 from rag.index import IndexWriter, Manifest, domain_index_folder, publish
 from rag.models import ChatModel, estimate_tokens
@@ -52,7 +52,7 @@ HOW_LONG = Question("How long does the internship last?", "guide")
 
 
 def build_index(settings: Settings, version: str, texts=TEXTS) -> None:
-    embedder = load_embedder("minilm")
+    embedder = load_embedder("balanced")
     folder = domain_index_folder(settings, "guide") / version
     folder.mkdir(parents=True)
     chunks = [
@@ -64,7 +64,8 @@ def build_index(settings: Settings, version: str, texts=TEXTS) -> None:
     writer = IndexWriter(folder, embedder.dimension)
     writer.add(chunks, embedder.embed_passages([chunk.text for chunk in chunks]))
     count = writer.finish()
-    Manifest("guide", version, "2026-01-01T00:00:00Z", embedder.name, embedder.dimension, "s", (), count, "x").save(
+    made_by = embedding_fingerprint(embedder)
+    Manifest("guide", version, "2026-01-01T00:00:00Z", made_by, embedder.dimension, "s", (), count, "x").save(
         folder
     )
     publish(settings, "guide", version)
@@ -245,7 +246,7 @@ def test_an_index_of_another_embedder_or_a_broken_one_is_not_used(ground, tmp_pa
     settings = replace(ground, var=tmp_path / "var")
     manifest = domain_index_folder(settings, "guide") / "1" / "manifest.json"
     text = manifest.read_text(encoding="utf-8")
-    for wrong in (text.replace(load_embedder("minilm").name, "other"), "{"):
+    for wrong in (text.replace(embedding_fingerprint(load_embedder("balanced")), "other"), "{"):
         manifest.write_text(wrong, encoding="utf-8")
         event = last(Engine(settings), HOW_LONG)
         assert isinstance(event, Failed) and event.code == "bad_index"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rag.embed import BUNDLED, bundled_embedder, load_embedder
+from rag.embed import bundled_english, load_embedder
 from rag.embed.onnx import OnnxEmbedder
 from rag.embed.prefixes import prefixes
 from rag.embed.rows import unit_rows
@@ -21,7 +21,7 @@ from rag.errors import ConfigurationError, ModelUnavailable
 from rag.settings import Secret, Settings
 from tests.doubles import write_gguf
 
-FOLDER = Path(__file__).parent.parent / "rag" / "embed" / BUNDLED
+FOLDER = Path(__file__).parent.parent / "rag" / "embed" / "minilm"
 TEXTS = [
     "The telescope observes infrared light from distant galaxies.",
     "Interns hand in their report by the end of June.",
@@ -33,7 +33,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def minilm() -> OnnxEmbedder:
-    return bundled_embedder(threads=1)
+    return bundled_english(threads=1)
 
 
 def test_rows_are_float32_of_unit_length(minilm: OnnxEmbedder) -> None:
@@ -76,11 +76,6 @@ def test_strange_text_has_a_vector(minilm: OnnxEmbedder, text: str) -> None:
     np.testing.assert_allclose(np.linalg.norm(minilm.embed_passages([text])), 1, atol=1e-5)
 
 
-def test_tokens_are_counted_without_a_limit(minilm: OnnxEmbedder) -> None:
-    assert minilm.count_tokens("the sun is a star") == 5
-    assert minilm.token_counts(["the sun is a star", "", "star " * 1000]) == [5, 0, 1000]
-
-
 def test_threads_share_one_embedder(minilm: OnnxEmbedder) -> None:
     expected = [minilm.embed_query(text) for text in TEXTS]
     with ThreadPoolExecutor(4) as pool:
@@ -106,7 +101,7 @@ def test_a_folder_without_a_model_says_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "word2vec", "gguf:", "huggingface:x"])
 def test_an_unknown_name_lists_the_choices(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="minilm, sentence-transformers:NAME, gguf:PATH or openai:NAME"):
+    with pytest.raises(ConfigurationError, match="balanced, fast, minilm, sentence-transformers:NAME, gguf:PATH or"):
         load_embedder(name)
 
 

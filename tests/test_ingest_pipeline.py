@@ -13,7 +13,7 @@ from ingest.lock import Locked, locked
 from ingest.pipeline import bring_up_to_date, roll_back
 from ingest.report import Report
 from ingest.worker import Worker
-from rag.embed import load_embedder
+from rag.embed import embedding_fingerprint, load_embedder
 from rag.errors import ConfigurationError, LacertaError
 from rag.index import Index, Manifest, current_version, domain_index_folder, versions
 from rag.settings import Settings
@@ -49,10 +49,10 @@ def counts(report: Report) -> tuple[int, int, int, int, int]:
 
 
 def all_chunks(settings: Settings) -> list[Chunk]:
-    index = Index.open(settings, "birds", load_embedder(settings.embedder).name)
+    index = Index.open(settings, "birds", embedding_fingerprint(load_embedder(settings.embedder)))
     try:
         vectors = [
-            index.vectors.search(group, load_embedder("minilm").embed_query("heron"), 1000) for group in index.groups
+            index.vectors.search(group, load_embedder("balanced").embed_query("heron"), 1000) for group in index.groups
         ]
         return index.chunks([name for found in vectors for name, _ in found])
     finally:

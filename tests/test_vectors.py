@@ -89,7 +89,7 @@ def test_what_follows_a_chunk_is_kept(tmp_path: Path) -> None:
     chunks = [replace(chunk(number), separator=gap) for number, gap in enumerate((None, "", "\n\n", PAGE_BREAK))]
     store.add(chunks, np.eye(4, 8, dtype=np.float32))
     found = store.get("en", [item.id for item in chunks])
-    assert [found[item.id][0] for item in chunks] == chunks
+    assert [found[item.id] for item in chunks] == chunks
     store.close()
 
 

@@ -1,9 +1,10 @@
-"""Embedders by name: `minilm` (bundled), `sentence-transformers:NAME`, `gguf:PATH`, `openai:NAME`.
+"""Embedders by name: `balanced`, `fast`, `minilm` (bundled), `sentence-transformers:NAME`, `gguf:PATH`, `openai:NAME`.
 
 Importing this package loads no framework; each adapter loads its own when an embedder of its kind is opened.
 """
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,11 @@ from rag.types import Embedder
 
 if TYPE_CHECKING:
     from rag.embed.onnx import OnnxEmbedder
+    from rag.embed.static import StaticEncoder
 
-BUNDLED = "minilm"
+PROFILES = ("balanced", "fast")
+"""Bundled embedders: MiniLM for English beside the multilingual student, or the student alone."""
+_FOLDER = Path(__file__).parent
 
 
 def load_embedder(name: str, settings: Settings | None = None) -> Embedder:
@@ -24,21 +28,48 @@ def load_embedder(name: str, settings: Settings | None = None) -> Embedder:
     """
     settings = settings or Settings()
     kind, _, rest = name.partition(":")
-    if name == BUNDLED:
-        return bundled_embedder(settings.threads)
+    if name == "balanced":
+        return _balanced(settings.threads)
+    if name == "fast":
+        return bundled_student()
+    if name == "minilm":
+        return bundled_english(settings.threads)
     if kind in _KINDS and rest:
         return _KINDS[kind](rest, settings)
     raise ConfigurationError(
-        f"{name!r} is not the name of an embedder. LACERTA_EMBEDDER takes {BUNDLED},"
+        f"{name!r} is not the name of an embedder. LACERTA_EMBEDDER takes {', '.join(PROFILES)}, minilm,"
         " sentence-transformers:NAME, gguf:PATH or openai:NAME."
     )
 
 
-def bundled_embedder(threads: int = 0) -> "OnnxEmbedder":
-    """all-MiniLM-L6-v2, which comes with the program; it also counts tokens."""
+def embedding_fingerprint(embedder: Embedder) -> str:
+    """What an index depends on: the embedder, and the student, whose pieces every index holds."""
+    student = bundled_student().name
+    return embedder.name if student in embedder.name else f"{embedder.name}+{student}"
+
+
+def bundled_english(threads: int = 0) -> "OnnxEmbedder":
+    """all-MiniLM-L6-v2, which comes with the program."""
     from rag.embed.onnx import OnnxEmbedder
 
-    return OnnxEmbedder(Path(__file__).parent / BUNDLED, threads)
+    return OnnxEmbedder(_FOLDER / "minilm", threads)
+
+
+@cache
+def bundled_student() -> "StaticEncoder":
+    """The multilingual student, which comes with the program: opened once, shared."""
+    from rag.embed.static import StaticEncoder
+
+    return StaticEncoder(_FOLDER / "student")
+
+
+def _balanced(threads: int) -> Embedder:
+    import numpy as np
+
+    from rag.embed.balanced import BalancedEmbedder
+
+    projection = np.load(_FOLDER / "student" / "projection.npy").astype(np.float32)
+    return BalancedEmbedder(bundled_english(threads), bundled_student(), projection)
 
 
 def _sentence_transformers(model: str, settings: Settings) -> Embedder:

@@ -23,7 +23,7 @@ _CHARACTERS_PER_TOKEN = 100
 
 
 class OnnxEmbedder:
-    """Vectors and token counts of one model. May be used from several threads at once."""
+    """Vectors of one model. May be used from several threads at once."""
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
         """Opens the model in `folder` with `threads` threads, or one a core where 0.
@@ -52,22 +52,9 @@ class OnnxEmbedder:
                 f"The embedder in {folder} cannot be opened ({error}). Restore the folder from the repository:"
                 f" git checkout -- {folder}"
             ) from error
-        # Two, because the limits are part of a tokenizer's state.
         self._tokenizer = Tokenizer.from_str(definition)
         self._tokenizer.enable_truncation(self.maximum_tokens)
         self._tokenizer.no_padding()
-        self._counter = Tokenizer.from_str(definition)
-        self._counter.no_truncation()
-        self._counter.no_padding()
-
-    def count_tokens(self, text: str) -> int:
-        """Tokens of a text, however long, without the two that mark its ends."""
-        return len(self._counter.encode(well_formed(text), add_special_tokens=False).ids)
-
-    def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """`count_tokens` of many texts, faster than one by one."""
-        clean = [well_formed(text) for text in texts]
-        return [len(encoding.ids) for encoding in self._counter.encode_batch_fast(clean, add_special_tokens=False)]
 
     def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         """(n,) texts to (n, dimension) float32 unit rows, in the order of the texts.

@@ -1,0 +1,1 @@
+"""Training of the bundled multilingual encoder, see rag/embed/MODEL.md."""
