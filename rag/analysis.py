@@ -87,6 +87,19 @@ _KOREAN_ENDING = re.compile(
 )
 
 
+# Words that ask, looked for at the beginning of a text, where they mostly stand when it has no question mark.
+_ASKED_WITHIN = 3
+_INTERROGATIVES = {
+    "en": frozenset("what when where which who whom whose why how".split()),
+    "hu": frozenset(
+        "mi mit mik mikor mettol meddig hol hova honnan hogyan miert mennyi mennyit hany hanyan mely melyik milyen ki"
+        " kik kinek kitol mekkora".split()
+    ),
+}
+_KOREAN_INTERROGATIVE = re.compile(r"(?:무엇|누구|누가|언제|어디|어떻게|얼마|어떤|어느|무슨|왜$|몇)")
+_KOREAN_QUESTION = re.compile(r"(?:나요|까요?|니까|는가요?|은가요?|인가요?|인지|는지)$")
+
+
 def words_of(text: str) -> list[str]:
     """The words, numbers and identifiers of a text as written, without punctuation."""
     return _WORD.findall(_composed(text))
@@ -153,6 +166,20 @@ def content_words(text: str, language: str) -> list[str]:
     """
     words = words_of(text)
     return [topic for word in words if (topic := topic_of(word, language))] or words
+
+
+def topic_words(text: str, language: str) -> str:
+    """What a text is about: a question's content words, any other text as it is, for none of its words ask."""
+    return " ".join(content_words(text, language)) if _asks(text, language) else text
+
+
+def _asks(text: str, language: str) -> bool:
+    if "?" in text or "？" in text:
+        return True
+    words = words_of(text)
+    if any(_HANGUL.match(word) for word in words):
+        return bool(_KOREAN_QUESTION.search(words[-1])) or any(_KOREAN_INTERROGATIVE.match(word) for word in words)
+    return any(fold(word) in _INTERROGATIVES.get(language, ()) for word in words[:_ASKED_WITHIN])
 
 
 def topic_of(word: str, language: str) -> str:

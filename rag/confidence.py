@@ -14,6 +14,7 @@ from rag.weights import OTHER, SAME, weights
 def evidence(hits: Sequence[Hit], language: str) -> tuple[str, dict[str, float]]:
     """The head that judges the hits, best first, and its features by name. There must be a hit."""
     best = hits[0]
+    head = SAME if best.chunk.language == language else OTHER
     features = {
         "coverage": math.sqrt(max(0.0, best.features["coverage"] + best.features["glossary"])),
         "alignment": best.features["alignment"],
@@ -21,9 +22,11 @@ def evidence(hits: Sequence[Hit], language: str) -> tuple[str, dict[str, float]]
         "score": best.score,
         "margin": best.score - hits[1].score if len(hits) > 1 else 0.0,
         "agreement": float(best.ranks["lexical"] == best.ranks["dense"] == 1),
-        language: 1.0,
     }
-    return (SAME if best.chunk.language == language else OTHER), features
+    if head == SAME:
+        # Across languages there are too few pairs to tell them apart.
+        features[language] = 1.0
+    return head, features
 
 
 def confidence(hits: Sequence[Hit], language: str) -> float:

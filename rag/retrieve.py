@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rag.align import alignments
-from rag.analysis import content_terms, question_pairs, question_terms, topic_of, words_of
+from rag.analysis import content_terms, question_pairs, question_terms, topic_of, topic_words, words_of
 from rag.confidence import confidence
 from rag.embed import bundled_student
 from rag.fuse import fused, leads
@@ -49,8 +49,9 @@ class _Query:
     """A question as it is asked of one language group.
 
     `terms` are its own search terms, `pairs` those that stand together, `widenings` the glossary's in the group's
-    language; `share`, in [0, 1], is the part of the question's words that they stand for. `text` is what is embedded
-    and aligned: the question and, for another language, what the glossary calls its terms there.
+    language; `share`, in [0, 1], is the part of the question's words that they stand for. `text` is what is embedded:
+    the question and, for another language, what the glossary calls its terms there; `topic` is what is aligned: the
+    same without the words that carry no topic.
     """
 
     terms: frozenset[str]
@@ -58,6 +59,7 @@ class _Query:
     widenings: tuple[_Widening, ...]
     share: float
     text: str
+    topic: str
     same_language: bool
 
 
@@ -108,14 +110,14 @@ def find(
     started = time.perf_counter()
     asked = [*{query.text for query in queries.values()}]
     embedded = {text: embedder.embed_query(text) for text in asked}
-    pieces = dict(zip(asked, bundled_student().pieces(asked), strict=True))
+    pieces = dict(zip(queries, bundled_student().pieces([query.topic for query in queries.values()]), strict=True))
     timings["embed"] = time.perf_counter() - started
 
     started = time.perf_counter()
     # The groups side by side: most of the time is spent outside the interpreter.
     parts = _THREADS.map(
         lambda group: _candidates(
-            index, group, queries[group], covered[group], embedded[queries[group].text], pieces[queries[group].text],
+            index, group, queries[group], covered[group], embedded[queries[group].text], pieces[group],
             documents,
         ),
         queries,
@@ -175,7 +177,8 @@ def _query(text: str, words: list[str], matches: list[Match], language: str, gro
     counted = {position for position, topic in enumerate(topics) if topic} | known
     share = len(known) / len(counted) if counted else 0.0
     pairs = tuple(question_pairs(text, language, group))
-    return _Query(terms, pairs, tuple(widenings), share, " ".join((text, *said)), group == language)
+    whole, topic = (" ".join((part, *said)) for part in (text, topic_words(text, language)))
+    return _Query(terms, pairs, tuple(widenings), share, whole, topic, group == language)
 
 
 def _coverage(

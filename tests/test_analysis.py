@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from rag.analysis import content_terms, content_words, question_pairs, question_terms, topic_of, words_of
+from rag.analysis import content_terms, content_words, question_pairs, question_terms, topic_of, topic_words, words_of
 from rag.text import fold
 
 
@@ -143,3 +143,23 @@ def test_questions_lose_their_question_words() -> None:
 
 def test_a_question_of_stop_words_keeps_them() -> None:
     assert content_words("What is it?", "en") == ["What", "is", "it"]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "topic"),
+    [
+        ("What is the diameter of Webb's mirror?", "en", "diameter Webb mirror"),
+        ("who signs the work diary", "en", "signs work diary"),
+        ("누리호는 언제 발사되었습니까?", "ko", "누리호 발사"),
+        ("누리호 발사일 언제", "ko", "누리호 발사일"),
+        ("mennyi ideig tart a gyakorlat", "hu", "ideig tart gyakorlat"),
+        # What asks nothing stays as it is, down to its stop words.
+        ("한국은 2022년에 달 궤도선을 발사했다.", "ko", "한국은 2022년에 달 궤도선을 발사했다."),
+        ("A gyakorlat hat hétig tart.", "hu", "A gyakorlat hat hétig tart."),
+        ("gravitational wave detector", "en", "gravitational wave detector"),
+        ("What?", "en", "What"),
+        ("", "en", ""),
+    ],
+)
+def test_a_question_is_about_its_content_words(text: str, language: str, topic: str) -> None:
+    assert topic_words(text, language) == topic

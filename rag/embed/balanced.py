@@ -35,7 +35,15 @@ class BalancedEmbedder:
 
     def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         """(n,) texts to (n, dimension) float32 unit rows."""
-        rows = self.student.embed_passages(texts)
+        return self._with_english(texts, self.student.embed_passages(texts))
+
+    def embed_query(self, text: str) -> np.ndarray:
+        """One question to (dimension,) float32, unit length."""
+        row: np.ndarray = self._with_english([text], self.student.embed_query(text)[np.newaxis])[0]
+        return row
+
+    def _with_english(self, texts: Sequence[str], rows: np.ndarray) -> np.ndarray:
+        """The student's rows, MiniLM's part added where there is English."""
         parts = {place: english for place, text in enumerate(texts) if (english := _english(text))}
         if parts:
             places = list(parts)
@@ -45,11 +53,6 @@ class BalancedEmbedder:
             mixed = share * read + (1 - share) * rows[places]
             rows[places] = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
         return rows
-
-    def embed_query(self, text: str) -> np.ndarray:
-        """One text to (dimension,) float32, unit length."""
-        row: np.ndarray = self.embed_passages([text])[0]
-        return row
 
 
 def _english(text: str) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from rag.analysis import topic_words
 from rag.embed.rows import well_formed
 from rag.errors import ModelUnavailable
+from rag.languages import detect
 
 # Texts summed at a time: bounds the memory that their rows take.
 _WINDOW = 256
@@ -105,6 +107,10 @@ class StaticEncoder:
         return summed / np.where(norms == 0, 1.0, norms)
 
     def embed_query(self, text: str) -> np.ndarray:
-        """One text to (dimension,) float32, unit length."""
-        row: np.ndarray = self.embed_passages([text])[0]
+        """One question to (dimension,) float32, unit length.
+
+        Only the words that carry its topic are read: "what is", "무엇입니까" and their like would draw it towards what
+        is written as questions, and away from other languages.
+        """
+        row: np.ndarray = self.embed_passages([topic_words(text, detect(text))])[0]
         return row

@@ -22,7 +22,15 @@ FEATURES = ("coverage", "coverage lead", "titles", "phrases", "cosine", "cosine 
 # Evidence that speaks for a passage must not speak against it, whatever the sets say.
 POSITIVE = FEATURES
 _MIXED = ("mixed", "xling")
-_CODE = ("rag/retrieve.py", "rag/analysis.py", "rag/lexical.py", "rag/align.py", "training/fusion/evidence.py")
+_CODE = (
+    "rag/retrieve.py",
+    "rag/analysis.py",
+    "rag/lexical.py",
+    "rag/align.py",
+    "rag/embed/static.py",
+    "rag/embed/balanced.py",
+    "training/fusion/evidence.py",
+)
 
 
 def main() -> None:
