@@ -22,7 +22,7 @@ _PASSAGES = 5
 # What the embedder is asked to compare, so that an answer is complete well within a second.
 _EMBEDDED = 40
 _CHARACTERS = 600
-_COVERAGE_WEIGHT, _COSINE_WEIGHT, _PASSAGE_WEIGHT = 1.0, 0.8, 0.6
+_COVERAGE_WEIGHT, _COSINE_WEIGHT, _PASSAGE_WEIGHT = 1.0, 0.48, 0.3
 # For any number where one is asked for, and for what the question's kind needs.
 _NUMBER_BONUS, _KIND_BONUS = 0.15, 0.1
 # For a passage that does not name what the question names: it is about something else.
