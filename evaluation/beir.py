@@ -86,7 +86,9 @@ def evaluate(
             seconds.append(time.perf_counter() - started)
             found = find(*arguments).candidates
             rankings = {ranker: ranking(found, ranker)[: max(k, 10)] for ranker in RANKERS}
-            rows.append({"question": question, **rankings, "fused": [hit.chunk.id for hit in shown]})
+            # A hit stands for the near-duplicates that it names; a document is one chunk here, its source its id.
+            named = [name for hit in shown for name in (hit.chunk.id, *hit.also)]
+            rows.append({"question": question, **rankings, "fused": named[: max(k, 10)]})
         index.close()
     report: dict[str, Any] = {
         "documents": len(questions.chunks),
