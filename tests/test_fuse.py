@@ -65,7 +65,7 @@ def test_nothing_found() -> None:
 
 def hits(passages: str, language: str, strength: float) -> list[Hit]:
     """The best hit with as much of each kind of evidence, and one behind it with next to none."""
-    found = []
+    found: list[Hit] = []
     for part in (strength, 0.1):
         features = {name: part * (0.3 if name.endswith("lead") else 1.0) for name in FEATURES}
         features |= {"glossary": 0.0, "titles": 0.0}

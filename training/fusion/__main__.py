@@ -100,10 +100,12 @@ def _report(rows: list[Candidates], weights: dict, title: str) -> None:
             answered = " | ".join(f"{100 * float(np.mean(np.array(some) >= 0.5)):.1f}" for some in (own, others))
             area = calibrate.separation(own, others)
             print(f"| {name} | {len(own)} | {len(others)} | {area:.3f} | {answered} |")
-    error, table = calibrate.calibration_error(*zip(*every, strict=True), calibrate.shares(kinds))
+    error, table = calibrate.calibration_error(
+        [value for value, _ in every], [truth for _, truth in every], calibrate.shares(kinds).tolist()
+    )
     print(f"\nExpected calibration error {error:.3f} over {len(every)} questions")
-    for said, true, count in table:
-        print(f"  said {said:.2f}, true {true:.2f}, {100 * count:.1f} % of the weight")
+    for mean, share, weight in table:
+        print(f"  said {mean:.2f}, true {share:.2f}, {100 * weight:.1f} % of the weight")
 
 
 def _plot(rows: list[Candidates], weights: dict, path: Path) -> None:
@@ -115,7 +117,9 @@ def _plot(rows: list[Candidates], weights: dict, path: Path) -> None:
             head, features, truth = calibrate.judged(row, weights["fusion"], FEATURES)
             said.append((calibrate.probability(head, features, weights["confidence"]), truth))
             kinds.append((row.kind, truth))
-    _, table = calibrate.calibration_error(*zip(*said, strict=True), calibrate.shares(kinds))
+    _, table = calibrate.calibration_error(
+        [value for value, _ in said], [truth for _, truth in said], calibrate.shares(kinds).tolist()
+    )
     figure, axes = pyplot.subplots(figsize=(5, 5))
     axes.plot([0, 1], [0, 1], color="0.7")
     axes.scatter([item[0] for item in table], [item[1] for item in table], s=[10 + 400 * item[2] for item in table])

@@ -7,6 +7,7 @@ set marks as unanswerable are not answered.
 from collections import Counter
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -34,7 +35,7 @@ def judged(
     for ranker, feature in (("lexical", "coverage"), ("dense", "cosine")):
         values = row.features[:, row.names.index(feature)]
         places[ranker] = {int(at): place for place, at in enumerate(np.argsort(-values, kind="stable"), 1)}
-    hits = [
+    hits: list[Any] = [
         SimpleNamespace(
             features=dict(zip(row.names, map(float, row.features[at]), strict=True)),
             score=float(found[at]),
@@ -111,6 +112,6 @@ def calibration_error(
     for at in range(bins):
         here = which == at
         if here.any():
-            mean = (float(np.average(some[here], weights=weight[here])) for some in (values, true))
-            table.append((*mean, float(weight[here].sum())))
-    return sum(abs(confidence - share) * part for confidence, share, part in table), table
+            mean, share = (float(np.average(some[here], weights=weight[here])) for some in (values, true))
+            table.append((mean, share, float(weight[here].sum())))
+    return sum((abs(mean - share) * part for mean, share, part in table), 0.0), table

@@ -83,6 +83,5 @@ def recalls(
             order = np.argsort(-scores(row, weights, names), kind="stable")
             hit = bool(row.relevant[order[0]]), bool(row.relevant[order[:10]].any())
         found.setdefault(row.kind, []).append(hit)
-    return {
-        kind: (*(100 * float(np.mean(some, axis=0)[at]) for at in (0, 1)), len(some)) for kind, some in found.items()
-    }
+    shares = {kind: 100 * np.mean(some, axis=0) for kind, some in found.items()}
+    return {kind: (float(shares[kind][0]), float(shares[kind][1]), len(some)) for kind, some in found.items()}
