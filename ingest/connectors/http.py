@@ -180,6 +180,8 @@ class Fetcher:
             raise FetchError(first, f"{where}is no URL ({error}): correct it.") from error
         if target.scheme not in ("http", "https") or not host:
             raise FetchError(first, f"{where}is not an http or https URL: give one.")
+        if target.port is not None and not 1 <= target.port <= 65535:
+            raise FetchError(first, f"{where}has the port {target.port}, must be 1 to 65535: correct it.")
         if target.userinfo:
             raise FetchError(first, f"{where}has a user name in it: give the URL without one.")
         for allowed in (self._hosts, hosts):
