@@ -1,9 +1,13 @@
-"""Which files a domain's documents come from. Knows nothing of what is in them."""
+"""Which files a domain's documents come from, and how they are opened. Knows nothing of what is in them."""
 
 import os
+import stat
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from rag.errors import LacertaError
 from rag.settings import Domain
@@ -11,11 +15,18 @@ from rag.settings import Domain
 READ_KINDS = "PDF, CSV, Markdown or text files"
 _SKIPPED_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 _SKIPPED_SUFFIXES = (".tmp", ".part", ".crdownload", "~")
+# Characters that turn the text around them, on a terminal as on a page.
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to ingest; `source` is its path relative to the folder it was found under, with slashes."""
+    """A file to ingest; `source` is its path relative to the folder it was found under, in NFC, with slashes.
+
+    `path` is no symbolic link. `source` holds nothing that could disturb a terminal or a page; it is a name to show,
+    never a path to open.
+    """
 
     path: Path
     source: str
@@ -23,14 +34,14 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A file that must not be read, and why."""
+    """A file that must not be read, and why; `source` is escaped where it could disturb a terminal or a page."""
 
     source: str
     reason: str
 
 
 def find_files(domain: Domain, paths: Sequence[Path] = ()) -> tuple[list[SourceFile], list[Refused]]:
-    """The files of a domain, sorted by `source`, and those refused because they lead out of their folder.
+    """The files of a domain, sorted by `source`, and those refused: links out of their folder, no files, bad names.
 
     `paths`, files or folders, take the place of the domain's `sources/`; its include and exclude patterns then do not
     apply. Hidden and temporary files are passed over. Raises LacertaError where a folder is missing.
@@ -40,22 +51,55 @@ def find_files(domain: Domain, paths: Sequence[Path] = ()) -> tuple[list[SourceF
     if paths:
         for path in paths:
             if path.is_file():
-                _add(found, SourceFile(path, path.name))
+                if reason := _bad_name(path.name):
+                    refused.append(Refused(shown(path.name), reason))
+                else:
+                    _add(found, SourceFile(path.resolve(), unicodedata.normalize("NFC", path.name)))
             elif path.is_dir():
                 for item in _walk(path, refused):
                     _add(found, item)
             else:
-                raise LacertaError(f"There is no file or folder {path}: check the path given as a source.")
+                raise LacertaError(f"There is no file or folder {shown(str(path))}: check the path given as a source.")
     else:
         folder = domain.source_folder
         if not folder.is_dir():
             raise LacertaError(f"There is no folder {folder}: create it and put {READ_KINDS} there.")
-        files = list(_walk(folder, refused))
-        for source in domain.sources:
-            for item in files:
-                if _matches(item.source, source.include) and not _matches(item.source, source.exclude):
-                    found[item.source] = item
+        for item in _walk(folder, refused):
+            if any(_matches(item.source, s.include) and not _matches(item.source, s.exclude) for s in domain.sources):
+                _add(found, item)
     return [found[name] for name in sorted(found)], refused
+
+
+def open_file(path: Path) -> BinaryIO:
+    """The file at `path`, for reading, never waiting for a pipe or following a link that took its place meanwhile.
+
+    Raises OSError, also for what is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(None, "it is no regular file", str(path))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def shown(name: str) -> str:
+    """The name with what is invisible, turns the text around it or is not valid Unicode as `\\u202e`."""
+    return "".join(ascii(letter)[1:-1] if unicodedata.category(letter) in _UNSEEN else letter for letter in name)
+
+
+def _bad_name(name: str) -> str:
+    """Why a file of this name is not read; empty where it is."""
+    if name.isascii() and name.isprintable():
+        return ""
+    kinds = {unicodedata.category(letter) for letter in name}
+    if "Cs" in kinds:
+        return "its name is not valid UTF-8: rename it"
+    if kinds & {"Cc", "Zl", "Zp"} or _TURNING & set(name):
+        return "its name holds line breaks or other control characters: rename it"
+    return ""
 
 
 def _add(found: dict[str, SourceFile], item: SourceFile) -> None:
@@ -67,34 +111,54 @@ def _add(found: dict[str, SourceFile], item: SourceFile) -> None:
 
 
 def _walk(folder: Path, refused: list[Refused]) -> Iterator[SourceFile]:
-    inside = folder.resolve()
-    for parent, folders, names in os.walk(folder):
-        # os.walk does not follow links to folders, so a loop of links ends here.
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted((*names, *(name for name in folders if Path(parent, name).is_symlink()))):
-            path = Path(parent, name)
-            source = path.relative_to(folder).as_posix()
-            if (
-                name.startswith((".", "~$"))
-                or name.lower() in _SKIPPED_NAMES
-                or name.lower().endswith(_SKIPPED_SUFFIXES)
-            ):
+    """The files below a folder. Links to files inside of it are those files under another name."""
+    inside = os.path.realpath(folder)
+    waiting = [(os.fspath(folder), "")]
+    while waiting:
+        parent, above = waiting.pop()
+        try:
+            with os.scandir(parent) as listing:
+                entries = list(listing)
+        except OSError as error:
+            reason = f"this folder cannot be listed ({error.strerror}): check its permissions"
+            refused.append(Refused(shown(above.rstrip("/")) or ".", reason))
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
                 continue
-            try:
-                source.encode()
-            except UnicodeEncodeError:
-                refused.append(Refused(ascii(source), "its name is not valid UTF-8: rename it"))
+            source = above + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append((entry.path, source + "/"))
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                refused.append(Refused(source, "it is a link that leads out of the folder: put the file itself there"))
-            elif path.is_file():
-                yield SourceFile(path, source)
-            elif not path.is_dir():
-                refused.append(Refused(source, "it is no regular file: remove it"))
+            name = entry.name.lower()
+            if name.startswith("~$") or name in _SKIPPED_NAMES or name.endswith(_SKIPPED_SUFFIXES):
+                continue
+            reason = _bad_name(source) or _bad_file(entry, inside)
+            if reason:
+                refused.append(Refused(shown(source), reason))
+            else:
+                path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                yield SourceFile(Path(path), unicodedata.normalize("NFC", source))
+
+
+def _bad_file(entry: os.DirEntry[str], inside: str) -> str:
+    """Why this is not read, whatever its name; empty where it is."""
+    if not entry.is_symlink():
+        return "" if entry.is_file(follow_symlinks=False) else "it is no regular file: remove it"
+    try:
+        kind = entry.stat().st_mode
+    except OSError as error:
+        return f"it is a link that leads nowhere ({error.strerror}): remove it"
+    if not Path(os.path.realpath(entry.path)).is_relative_to(inside):
+        return "it is a link that leads out of the folder: put the file itself there"
+    if stat.S_ISDIR(kind):
+        return "it is a link to a folder, which is not followed: remove it, the folder itself is read"
+    return "" if stat.S_ISREG(kind) else "it is no regular file: remove it"
 
 
 def _matches(source: str, patterns: Sequence[str]) -> bool:
-    return any(_match(PurePosixPath(source).parts, PurePosixPath(pattern).parts) for pattern in patterns)
+    parts = tuple(source.split("/"))
+    return any(_match(parts, PurePosixPath(pattern).parts) for pattern in patterns)
 
 
 def _match(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
@@ -103,4 +167,4 @@ def _match(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
         return not parts
     if patterns[0] == "**":
         return any(_match(parts[count:], patterns[1:]) for count in range(len(parts) + 1))
-    return bool(parts) and PurePosixPath(parts[0]).match(patterns[0]) and _match(parts[1:], patterns[1:])
+    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _match(parts[1:], patterns[1:])
