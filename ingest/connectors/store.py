@@ -1,0 +1,178 @@
+"""The documents that a connector keeps in its folder and how far it came. Knows no format, no server and no network."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ingest.connectors import Fetched, file_name, write_atomically
+
+_DATABASE = "state.sqlite3"
+_TEMPORARY = ".tmp"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS documents (
+    identifier TEXT PRIMARY KEY, version TEXT NOT NULL, file TEXT NOT NULL, source TEXT NOT NULL,
+    title TEXT NOT NULL, metadata TEXT NOT NULL, listing INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS progress (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document as a server lists it.
+
+    `identifier` stays the same over all of its versions; `sections` are `(heading, text)` pairs, the heading may be
+    empty; `download` is the address of the full text as a PDF, empty where there is none.
+    """
+
+    identifier: str
+    version: str
+    source: str
+    title: str
+    url: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    sections: tuple[tuple[str, str], ...] = ()
+    language: str = ""
+    download: str = ""
+
+    def record(self) -> bytes:
+        """The entry as a JSON record file, the same bytes for the same entry."""
+        values = {
+            "lacerta": "record",
+            "title": self.title,
+            "url": self.url,
+            **({"language": self.language} if self.language else {}),
+            "metadata": dict(sorted(self.metadata.items())),
+            "sections": [{"heading": heading, "text": text} for heading, text in self.sections],
+        }
+        return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+class Store:
+    """Files and their descriptions in one folder, which belongs to one connector.
+
+    A file is complete before its description names it, and the description names it before the file that it replaces
+    goes: a stop at any moment loses at most the document in flight. File names are hashes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._database = self._open()
+        self._clean()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def version(self, identifier: str) -> str | None:
+        """The version that is kept of a document, None where there is none."""
+        row = self._database.execute("SELECT version FROM documents WHERE identifier = ?", (identifier,)).fetchone()
+        return row[0] if row else None
+
+    def keep(self, entry: Entry, version: str, content: bytes, suffix: str, listing: int) -> None:
+        """Keeps `content` as the document, in place of what was kept of it before."""
+        digest = hashlib.sha256(content).hexdigest()
+        path = self._folder / file_name(f"{entry.identifier}\0{version}\0{digest}", suffix)
+        if not path.exists():
+            write_atomically(path, content)
+        before = self._file(entry.identifier)
+        self._database.execute(
+            "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (entry.identifier, version, path.name, entry.source, entry.title, _described(entry), listing),
+        )
+        if before and before != path.name:
+            (self._folder / before).unlink(missing_ok=True)
+
+    def describe(self, entry: Entry, listing: int) -> None:
+        """The document is still listed, and its file as it was; its description may be new."""
+        self._database.execute(
+            "UPDATE documents SET source = ?, title = ?, metadata = ?, listing = ? WHERE identifier = ?",
+            (entry.source, entry.title, _described(entry), listing, entry.identifier),
+        )
+
+    def seen(self, identifier: str, listing: int) -> None:
+        """The document is still listed, and everything about it as it was."""
+        self._database.execute("UPDATE documents SET listing = ? WHERE identifier = ?", (listing, identifier))
+
+    def drop(self, identifier: str) -> None:
+        """Forgets a document, if it is there, and removes its file."""
+        name = self._file(identifier)
+        self._database.execute("DELETE FROM documents WHERE identifier = ?", (identifier,))
+        if name:
+            (self._folder / name).unlink(missing_ok=True)
+
+    def drop_unlisted(self, listing: int) -> None:
+        """Forgets every document that the listing of this number did not name."""
+        rows = self._database.execute("SELECT identifier FROM documents WHERE listing != ?", (listing,)).fetchall()
+        for (identifier,) in rows:
+            self.drop(identifier)
+
+    def documents(self) -> list[Fetched]:
+        """What is kept, in the order of the sources' names."""
+        rows = self._database.execute("SELECT file, source, title, metadata FROM documents ORDER BY source, identifier")
+        return [
+            Fetched(self._folder / name, source, title, json.loads(metadata)) for name, source, title, metadata in rows
+        ]
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT COUNT(*) FROM documents").fetchone()[0])
+
+    def load(self, name: str) -> dict[str, object]:
+        """What was saved under a name, empty where nothing was."""
+        row = self._database.execute("SELECT value FROM progress WHERE name = ?", (name,)).fetchone()
+        values = json.loads(row[0]) if row else {}
+        return values if isinstance(values, dict) else {}
+
+    def save(self, name: str, values: Mapping[str, object]) -> None:
+        self._database.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", (name, json.dumps(values)))
+
+    def _open(self) -> sqlite3.Connection:
+        path = self._folder / _DATABASE
+        try:
+            return _connect(path)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            # Not a database any more: what it described is fetched again.
+            path.unlink()
+            return _connect(path)
+
+    def _file(self, identifier: str) -> str:
+        row = self._database.execute("SELECT file FROM documents WHERE identifier = ?", (identifier,)).fetchone()
+        return row[0] if row else ""
+
+    def _clean(self) -> None:
+        """Removes files that no description names, and descriptions whose file is gone."""
+        named = dict(self._database.execute("SELECT file, identifier FROM documents").fetchall())
+        present = {path.name for path in self._folder.iterdir() if path.is_file()}
+        for name in present - named.keys():
+            if name.endswith((".json", ".pdf", _TEMPORARY)):
+                (self._folder / name).unlink(missing_ok=True)
+        for name in named.keys() - present:
+            self._database.execute("DELETE FROM documents WHERE identifier = ?", (named[name],))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, timeout=10.0)
+    try:
+        database.executescript(_TABLES)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _described(entry: Entry) -> str:
+    values = {**entry.metadata, "url": entry.url}
+    if entry.language:
+        values["language"] = entry.language
+    return json.dumps(values, ensure_ascii=False)
