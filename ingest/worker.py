@@ -1,37 +1,60 @@
-"""Files parsed in a process of their own, so that a parser that crashes or hangs costs one file only.
+"""Files parsed in processes of their own, so that a parser that crashes or hangs costs one file only.
 
-`python -m ingest.worker` reads a JSON line a file from standard input and answers each with one. Knows nothing of
-chunks or indexes.
+The other end is `ingest.parser`. Knows nothing of chunks or indexes.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import queue
-import resource
+import select
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import NamedTuple, Self
 
 from ingest.blocks import Loaded
+from ingest.limits import ANSWER_BYTES, FILE_SECONDS
 from ingest.loaders.errors import LoadError
 from rag.settings import ROOT
 
-FILE_BYTES = 300_000_000
-FILE_SECONDS = 120.0
-_MEMORY_BYTES = 3_000_000_000
+# What `Workers` parse before it is asked for: files, and bytes of files or, where they are parsed, of their answers.
+_AHEAD_FILES = 64
+_AHEAD_BYTES = 64_000_000
+_PIECE = 1 << 20
+_SECRETS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+
+
+class Item(NamedTuple):
+    """A file to parse: its path, the name to call it by, and passwords to try; a plain tuple does as well."""
+
+    path: Path
+    source: str
+    passwords: Sequence[str] = ()
+
+
+Outcome = tuple[Loaded, str] | LoadError
+"""A file's document and the SHA-256 of what was read, or why there is none."""
 
 
 class Worker:
-    """Loads files in a child process, which is started at the first file and again after it died or was stopped."""
+    """Loads files in a child process, which is started at the first file and again after it died or was stopped.
+
+    `seconds` is what a file may take. Threads take turns; `stop` may be called from any of them.
+    """
 
     def __init__(self, seconds: float = FILE_SECONDS) -> None:
         self._seconds = seconds
-        self._process: subprocess.Popen[str] | None = None
-        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._parsed = 0
+        self._stops = 0
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -39,102 +62,200 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def load(self, path: Path, source: str) -> tuple[Loaded, str]:
+    def load(self, path: Path, source: str, passwords: Sequence[str] = ()) -> tuple[Loaded, str]:
         """The file's document and the SHA-256 of what was read. Raises LoadError with the reason if there is none."""
-        if self._process is None or self._process.poll() is not None:
-            self._start()
-        assert self._process is not None and self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps({"path": str(path), "source": source}) + "\n")
-            self._process.stdin.flush()
-            line = self._lines.get(timeout=self._seconds)
-        except queue.Empty:
-            self.stop()
-            raise LoadError(
-                f"reading it took more than {self._seconds:g} s and was stopped: split or simplify it"
-            ) from None
-        except OSError:
-            line = None
-        if line is None:
-            self.stop()
-            raise LoadError("the parser crashed on it or ran out of memory: export the file again or split it")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise LoadError(answer["error"])
-        return Loaded.from_json(answer["document"]), answer["sha256"]
+        document, digest, _ = self.load_sized(path, source, passwords)
+        return document, digest
 
-    def _start(self) -> None:
-        self.stop()
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ingest.worker"],
+    def load_sized(self, path: Path, source: str, passwords: Sequence[str] = ()) -> tuple[Loaded, str, int]:
+        """As `load`, with the bytes that the document took on its way."""
+        request = {"path": str(path), "source": source, "passwords": list(passwords), "seconds": self._seconds}
+        line = json.dumps(request).encode() + b"\n"
+        with self._lock:
+            stops = self._stops
+            if self._process is not None and self._process.poll() is not None:
+                self._end()
+            used = self._parsed
+            try:
+                return self._ask(line)
+            except _Died:
+                # What an earlier file left behind, such as a heap that is full or damaged, is not this file's fault.
+                if not used or stops != self._stops:
+                    raise
+            return self._ask(line)
+
+    def stop(self) -> None:
+        """Ends the child process at once; a file that another thread loads at that moment fails."""
+        self._stops += 1
+        process = self._process
+        if process is not None and process.returncode is None:
+            _kill(process)
+        with self._lock:
+            self._end()
+
+    def _ask(self, line: bytes) -> tuple[Loaded, str, int]:
+        process = self._process = self._process or self._start()
+        assert process.stdin is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(line)
+                process.stdin.flush()
+            raw = self._receive(process)
+            answer = json.loads(raw)
+            if "error" in answer:
+                if answer["tired"]:
+                    raise _Died(answer["error"])
+                raise LoadError(answer["error"])
+            result = Loaded.from_json(answer["document"]), str(answer["sha256"]), len(raw)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self._end()
+            raise LoadError("the parser crashed on it with a strange answer: export the file again") from None
+        except (_Stopped, _Died):
+            self._end()
+            raise
+        except LoadError:
+            self._parsed += 1
+            raise
+        except BaseException:
+            # What was interrupted must not leave its answer to the next file.
+            self._end()
+            raise
+        self._parsed += 1
+        return result
+
+    def _receive(self, process: subprocess.Popen[bytes]) -> bytearray:
+        assert process.stdout is not None
+        handle = process.stdout.fileno()
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        deadline = time.monotonic() + self._seconds
+        answer = bytearray()
+        while not answer.endswith(b"\n"):
+            if len(answer) > ANSWER_BYTES:
+                raise _Stopped(f"what it holds takes more than {ANSWER_BYTES / 1e6:.0f} MB: split it")
+            left = deadline - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                raise _Stopped(f"reading it took more than {self._seconds:g} s and was stopped: split or simplify it")
+            piece = os.read(handle, _PIECE)
+            if not piece:
+                raise self._death(process)
+            answer += piece
+        return answer
+
+    def _death(self, process: subprocess.Popen[bytes]) -> LoadError:
+        _kill(process)
+        code = process.wait()
+        if code == -signal.SIGXCPU:
+            return _Stopped(f"reading it took more than {self._seconds:g} s and was stopped: split or simplify it")
+        name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        return _Died(f"the parser crashed on it or ran out of memory ({name}): export the file again or split it")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {name: value for name, value in os.environ.items() if not any(s in name for s in _SECRETS)}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+        # The cores are shared out among files already, and each thread would take address space.
+        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+        self._parsed = 0
+        return subprocess.Popen(
+            # Without -P, modules would be looked for in the folder that the ingest was called from.
+            [sys.executable, "-P", "-m", "ingest.parser"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONPATH": path},
-            # Ctrl-C goes to the ingest, which then stops the worker.
+            env=environment,
+            # Ctrl-C goes to the ingest, which then stops the worker with all that it started.
             start_new_session=True,
         )
-        self._lines = queue.Queue()
-        threading.Thread(target=_forward, args=(self._process.stdout, self._lines), daemon=True).start()
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            _kill(process)
+            process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                # A request that was not read any more.
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+
+
+class _Stopped(LoadError):
+    """The child process must be ended, because it took too long or says too much."""
+
+
+class _Died(LoadError):
+    """The child process ended, or must be, for a reason that may lie in a file before this one."""
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    # The child leads a session, so that programs it started, such as the one for OCR, end with it.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+class Workers:
+    """Several workers that parse files ahead, while those before them are used; results come in order.
+
+    What is parsed ahead is bounded by number and size. A worker is started when there is a file for it.
+    """
+
+    def __init__(self, count: int = 2, seconds: float = FILE_SECONDS) -> None:
+        self._workers = [Worker(seconds) for _ in range(count)]
+        # Last in, first out: a few small files keep one worker busy and start no other.
+        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def load_all(self, items: Iterable[Item | tuple[Path, str, Sequence[str]]]) -> Iterator[tuple[Item, Outcome]]:
+        """Each item with its outcome, in the order of `items`, which are taken as they are needed."""
+        waiting: deque[tuple[Item, Future[tuple[Outcome, int]], int]] = deque()
+        supply = map(Item._make, items)
+        coming = next(supply, None)
+        try:
+            while coming or waiting:
+                while coming and (not waiting or self._has_room(waiting)):
+                    waiting.append((coming, self._threads.submit(self._load, coming), _size(coming.path)))
+                    coming = next(supply, None)
+                item, future, _ = waiting.popleft()
+                yield item, future.result()[0]
+        finally:
+            for _, future, _ in waiting:
+                future.cancel()
+
+    @staticmethod
+    def _has_room(waiting: Sequence[tuple[Item, Future[tuple[Outcome, int]], int]]) -> bool:
+        held = sum(future.result()[1] if future.done() else size for _, future, size in waiting)
+        return len(waiting) < _AHEAD_FILES and held < _AHEAD_BYTES
+
+    def _load(self, item: Item) -> tuple[Outcome, int]:
+        worker = self._idle.get()
+        try:
+            document, digest, size = worker.load_sized(*item)
+            return (document, digest), size
+        except LoadError as error:
+            return error, 0
+        finally:
+            self._idle.put(worker)
 
     def stop(self) -> None:
-        """Ends the child process at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream is not None:
-                    # A request that was not read any more.
-                    with contextlib.suppress(BrokenPipeError):
-                        stream.close()
-            self._process = None
+        """Ends all child processes at once; they can't be used again."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self._workers:
+            worker.stop()
+        self._threads.shutdown()
 
 
-def _forward(lines: Any, to: "queue.Queue[str | None]") -> None:
-    # ValueError: the stream was closed while it was read, because the worker was stopped.
-    with contextlib.suppress(ValueError):
-        for line in lines:
-            to.put(line)
-    to.put(None)
-
-
-def _answer(path: Path, source: str) -> dict[str, Any]:
-    from ingest.loaders import load
-
+def _size(path: Path) -> int:
     try:
-        size = path.stat().st_size
-        if size > FILE_BYTES:
-            return {"error": f"it has {size / 1e6:.0f} MB, at most {FILE_BYTES / 1e6:.0f} are read: split it"}
-        content = path.read_bytes()
-        document = load(content, source)
-    except LoadError as error:
-        return {"error": str(error)}
-    except OSError as error:
-        return {"error": f"it cannot be read ({error.strerror}): check its permissions"}
-    except MemoryError:
-        return {"error": "reading it needs too much memory: split it"}
-    except Exception as error:
-        # Whatever a parser makes of a strange file is that file's failure, not the run's.
-        return {"error": f"it is not understood ({type(error).__name__}: {error}): export it again"}
-    return {"document": document.to_json(), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def main() -> None:
-    for limit, value in ((resource.RLIMIT_AS, _MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
-        # macOS knows no limit on address space; a lower limit may have been set from outside.
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(limit, (value, value))
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    # Parsers that print must not disturb the answers.
-    os.dup2(2, 1)
-    for line in sys.stdin:
-        request = json.loads(line)
-        answers.write(json.dumps(_answer(Path(request["path"]), request["source"])) + "\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    main()
+        return path.lstat().st_size
+    except OSError:
+        return 0
