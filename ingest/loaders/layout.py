@@ -99,7 +99,7 @@ def lay_out(pages: Sequence[Sequence[Segment]]) -> tuple[tuple[Block, ...], ...]
     if not weights:
         return tuple(() for _ in pages)
     body = max(weights, key=lambda look: weights[look])
-    words = Counter(word.lower() for page in boxes for _, box in page for word in _WORD.findall(normalise(box.text)))
+    words = count_words(box.text for page in boxes for _, box in page)
     groups = [_paragraphs(page, body) for page in boxes]
     sizes = sorted(
         {round(group[0][1].size * 2) / 2 for page in groups for group in page if _by_size(group, body)}, reverse=True
@@ -271,7 +271,7 @@ def _level(group: _Group, text: str, body: tuple[float, bool], sizes: list[float
 def _block(group: _Group, body: tuple[float, bool], sizes: list[float], words: Counter[str]) -> Block | None:
     text = ""
     for _, box in group:
-        text = _joined(text, box.text, words) if text else box.text
+        text = join_lines(text, box.text, words) if text else box.text
         if box.hyphen:
             text += "\u00ad"
     text = normalise(text.removesuffix("\u00ad") + ("-" if text.endswith("\u00ad") else ""))
@@ -286,7 +286,12 @@ def _block(group: _Group, body: tuple[float, bool], sizes: list[float], words: C
     return Block(text, _level(group, text, body, sizes))
 
 
-def _joined(text: str, following: str, words: Counter[str]) -> str:
+def count_words(lines: Iterable[str]) -> Counter[str]:
+    """How often each word stands in these lines, in lower case: what `join_lines` knows of the document."""
+    return Counter(word.lower() for line in lines for word in _WORD.findall(normalise(line)))
+
+
+def join_lines(text: str, following: str, words: Counter[str]) -> str:
     """Two lines in one; a word divided at the line's end is mended.
 
     The hyphen stays where the document writes the word with it elsewhere, before a capital or a digit, and where it
