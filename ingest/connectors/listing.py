@@ -85,18 +85,19 @@ class _Walk:
         now = int(time.time())
         self._same = state.get("question") == digest
         if self._same and not state.get("finished") and 0 <= now - began < _RESUMED_SECONDS:
-            self._whole = bool(state.get("whole", True))
+            self._whole, self._expected = bool(state.get("whole", True)), _number(state.get("expected"))
         else:
-            number, start, began, self._whole = number + 1, 0, now, True
+            number, start, began, self._whole, self._expected = number + 1, 0, now, True, 0
         self._number, self._start, self._began, self._digest = number, start, began, digest
 
     def run(self) -> None:
-        most, step, expected, skipped = self._listing.most, self._listing.page_size, 0, 0
+        most, step, skipped = self._listing.most, self._listing.page_size, 0
         known: set[str] = set()
         self._save()
-        while self._start == 0 or self._start < min(expected or most, most):
+        while self._start == 0 or self._start < min(self._expected or most, most):
             try:
-                page = self._page(expected)
+                page = self._page()
+                self._expected = max(self._expected, page.total)
                 if not page.received:
                     break
             except FetchError as error:
@@ -108,13 +109,12 @@ class _Walk:
             except BadAnswer as error:
                 self._whole, skipped = False, skipped + 1
                 self._report(f"{error}, {TRIES} times from document {self._start}; {_AGAIN}")
-                if skipped >= _PAGES_SKIPPED or not expected:
+                if skipped >= _PAGES_SKIPPED or not self._expected:
                     return
                 # A page that never comes must not hide those behind it.
                 self._start += step
                 self._save()
                 continue
-            expected = max(expected, page.total)
             self.problems.extend(page.problems)
             names = {entry.identifier for entry in page.entries} | set(page.gone)
             if names and names <= known:
@@ -123,18 +123,18 @@ class _Walk:
                 break
             known |= names
             try:
-                self._keep(page, min(expected, most))
+                self._keep(page, min(self._expected, most))
             except BudgetExhausted as error:
                 self._report(str(error))
                 return
             self._start += page.received
             step = page.received
             self._save()
-        self._finish(expected)
+        self._finish()
 
-    def _page(self, expected: int) -> Page:
+    def _page(self) -> Page:
         """The page that begins at `_start`; an empty one only where the list ends."""
-        reason = ""
+        reason, expected = "", self._expected
         for _ in range(TRIES):
             try:
                 page = self._listing.read(self._start)
@@ -216,10 +216,10 @@ class _Walk:
         else:
             self._keep_record(entry)
 
-    def _finish(self, expected: int) -> None:
+    def _finish(self) -> None:
         if self._waiting:
             self._report(f"{self._waiting} full texts wait because {_FAILURES_IN_A_ROW} in a row failed; {_AGAIN}")
-        if not expected:
+        if not self._expected:
             self._report("nothing is listed: check the query")
             # A list that was never empty before is more likely broken than empty.
             if self._same and len(self._store):
@@ -230,7 +230,8 @@ class _Walk:
 
     def _save(self, finished: bool = False) -> None:
         values = {"question": self._digest, "number": self._number, "start": self._start, "began": self._began}
-        self._store.save("listing", {**values, "whole": self._whole, "finished": finished})
+        progress = {"expected": self._expected, "whole": self._whole, "finished": finished}
+        self._store.save("listing", values | progress)
 
     def _report(self, reason: str) -> None:
         self.problems.append(Problem(self._listing.name, reason))
