@@ -18,7 +18,9 @@ from ingest.connectors.arxiv import Arxiv, read_feed
 from ingest.connectors.http import Budget, Fetcher
 from ingest.connectors.listing import BadAnswer, Refused
 from ingest.connectors.ntrs import Ntrs, read_results
+from ingest.connectors.store import Section
 from ingest.connectors.wikipedia import Wikipedia, read_sections
+from ingest.loaders import load
 from ingest.report import Problem
 from rag.errors import ConfigurationError
 from tests.servers import Reply, Request, Server, redirect
@@ -210,7 +212,7 @@ def test_arxiv_feed_is_read() -> None:
     (entry,) = page.entries
     assert (entry.identifier, entry.version, entry.source) == ("2401.00001", "v2", "arxiv/2401.00001v2")
     assert entry.title == "Attitude of a solar sail"
-    assert entry.sections == (("Abstract", "We steer a sail with two vanes & no fuel."),)
+    assert entry.sections == (Section("Abstract", "We steer a sail with two vanes & no fuel."),)
     assert entry.url == "https://arxiv.org/abs/2401.00001v2"
     assert entry.download == "https://files.example/pdf/2401.00001v2"
     assert entry.metadata == {
@@ -297,7 +299,9 @@ def test_arxiv_abstracts_over_several_pages(server: Server, tmp_path: Path) -> N
     assert fetched[7].metadata["url"] == "https://arxiv.org/abs/2401.00007v1"
     values = record(fetched[7])
     assert (values["title"], values["url"]) == ("Paper 7", "https://arxiv.org/abs/2401.00007v1")
-    assert values["sections"] == [{"heading": "Abstract", "text": "We steer a sail with two vanes & no fuel."}]
+    assert values["sections"] == [
+        {"heading": "Abstract", "text": "We steer a sail with two vanes & no fuel.", "level": 2}
+    ]
     assert values["metadata"]["doi"] == "10.1000/2401.00007"
     assert files(tmp_path / "arxiv") == {item.path.name for item in fetched}
     assert not any("2401" in name for name in files(tmp_path / "arxiv"))
@@ -526,8 +530,7 @@ def test_arxiv_killed_at_any_moment_loses_at_most_one_document(server: Server, t
     archive = Archive(server, preprints(60))
     chance = random.Random(4)
     for _ in range(3):
-        command = [sys.executable, "-c", CHILD, server.url("")[:-1] if server.url("").endswith("/") else server.url(""),
-                   str(tmp_path / "arxiv")]  # fmt: skip
+        command = [sys.executable, "-c", CHILD, server.url(""), str(tmp_path / "arxiv")]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as child:
             assert child.stdout is not None
@@ -673,7 +676,7 @@ def test_ntrs_results_are_read() -> None:
     assert (entry.identifier, entry.source) == ("19770084252", "ntrs/19770084252")
     assert entry.url == "https://ntrs.nasa.gov/citations/19770084252"
     assert entry.download == "https://ntrs.nasa.gov/api/citations/19770084252/downloads/19770084252.pdf"
-    assert entry.sections == (("Abstract", "Thrust was measured in a vacuum chamber."),)
+    assert entry.sections == (Section("Abstract", "Thrust was measured in a vacuum chamber."),)
     assert entry.metadata == {
         "identifier": "NTRS 19770084252",
         "authors": "Doe, Jane",
@@ -912,9 +915,10 @@ def test_wikipedia_options_are_checked(options: dict, message: str) -> None:
 
 def test_wikipedia_sections_have_their_headings() -> None:
     assert read_sections(TEXT) == (
-        ("", "A napvitorla űreszköz.\n\nFénnyel halad."),
-        ("Történet – Kezdetek", "1924-ben javasolták."),
-        ("Irányítás", "Két lapáttal."),
+        Section("", "A napvitorla űreszköz.\n\nFénnyel halad."),
+        Section("Történet", ""),
+        Section("Kezdetek", "1924-ben javasolták.", 3),
+        Section("Irányítás", "Két lapáttal."),
     )
     assert read_sections("== Jegyzetek ==\nEz lista.\n") == ()
 
@@ -928,8 +932,8 @@ def test_wikipedia_formulas_come_once() -> None:
         + signs
         + "{\\displaystyle m}\n  \n\nNext."
     )
-    assert read_sections(text) == (("", "The force is F=m\\,{a} , with mass m\n\nNext."),)
-    assert read_sections("open {\\displaystyle F={a")[0][1].startswith("open F")
+    assert read_sections(text) == (Section("", "The force is F=m\\,{a} , with mass m\n\nNext."),)
+    assert read_sections("open {\\displaystyle F={a")[0].text.startswith("open F")
 
 
 def test_wikipedia_articles_by_title(server: Server, tmp_path: Path) -> None:
@@ -946,7 +950,7 @@ def test_wikipedia_articles_by_title(server: Server, tmp_path: Path) -> None:
     values = record(fetched[0])
     assert (values["title"], values["language"]) == ("Napvitorla", "hu")
     assert values["url"] == "https://hu.wikipedia.org/wiki/11"
-    assert [section["heading"] for section in values["sections"]] == ["", "Történet – Kezdetek", "Irányítás"]
+    assert [section["heading"] for section in values["sections"]] == ["", "Történet", "Kezdetek", "Irányítás"]
     assert values["metadata"] == {
         "identifier": "hu.wikipedia 11",
         "authors": "Wikipedia contributors",
@@ -968,7 +972,7 @@ def test_wikipedia_only_new_revisions_are_fetched(server: Server, tmp_path: Path
     del wiki.articles["C"]
     fetched, problems = run(source, tmp_path / "wikipedia")
     assert [item.source for item in fetched] == ["wikipedia/hu/A", "wikipedia/hu/B"]
-    assert record(fetched[1])["sections"] == [{"heading": "", "text": "Béka, új."}]
+    assert record(fetched[1])["sections"] == [{"heading": "", "text": "Béka, új.", "level": 2}]
     assert [number for number in asked(server, "/w/api.php", "pageids") if number] == ["2"]
     assert [problem.source for problem in problems] == ["wikipedia/hu/C"]
     assert files(tmp_path / "wikipedia") == {item.path.name for item in fetched}
@@ -1043,6 +1047,17 @@ def test_wikipedia_empty_category_removes_nothing(server: Server, tmp_path: Path
     wiki.categories = {}
     fetched, problems = run(wiki.source(category="Űr"), tmp_path / "wikipedia")
     assert fetched == before and "check the category" in problems[0].reason
+
+
+@pytest.mark.parametrize("make", [0, 1, 2], ids=["arxiv", "ntrs", "wikipedia"])
+def test_records_are_documents_for_the_loaders(make: int, server: Server, tmp_path: Path) -> None:
+    (item,), _ = run(SOURCES[make](server), tmp_path / "folder")
+    loaded = load(item.path.read_bytes(), item.path.name)
+    blocks = [block for page in loaded.pages for block in page]
+    assert (loaded.kind, loaded.title, loaded.metadata["url"]) == ("record", item.title, item.metadata["url"])
+    (section,) = record(item)["sections"]
+    assert section["text"] in [block.text for block in blocks]
+    assert section["heading"] in ["", *(block.text for block in blocks if block.level == 2)]
 
 
 SOURCES: list[Callable[[Server], Connector]] = [

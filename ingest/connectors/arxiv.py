@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from ingest.connectors import Fetched, Progress
 from ingest.connectors.http import Fetcher
 from ingest.connectors.listing import BadAnswer, Listing, Page, Refused
-from ingest.connectors.store import Entry
+from ingest.connectors.store import Entry, Section
 from ingest.report import Problem
 from rag.errors import ConfigurationError
 from rag.text import flatten, normalise
@@ -188,7 +188,7 @@ def _entry(element: ElementTree.Element, identifier: str, version: str, files: s
         title=_text(element, f"{_ATOM}title"),
         url=url,
         metadata={name: value for name, value in metadata.items() if value},
-        sections=(("Abstract", _text(element, f"{_ATOM}summary")),),
+        sections=(Section("Abstract", _text(element, f"{_ATOM}summary")),),
         download=f"{files}/{quote(identifier + version)}",
     )
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 from ingest.connectors import Fetched, Progress
 from ingest.connectors.http import Fetcher
 from ingest.connectors.listing import BadAnswer, Listing, Page
-from ingest.connectors.store import Entry
+from ingest.connectors.store import Entry, Section
 from ingest.report import Problem
 from rag.errors import ConfigurationError
 from rag.text import flatten, normalise
@@ -126,7 +126,7 @@ def _entry(result: dict[str, Any], identifier: str, api: str) -> Entry:
         title=title,
         url=f"{_PUBLISHED}/citations/{identifier}",
         metadata={name: value for name, value in metadata.items() if value},
-        sections=(("Abstract", abstract),) if abstract else (("", title),),
+        sections=(Section("Abstract", abstract) if abstract else Section("", title),),
         download=_download(result, api),
     )
 

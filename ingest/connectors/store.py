@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +13,10 @@ from ingest.connectors import Fetched, file_name, write_atomically
 
 _DATABASE = "state.sqlite3"
 _TEMPORARY = ".tmp"
+# A description that a power cut takes back is made again; so the log of the database need not reach the disk each time.
 _TABLES = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS documents (
     identifier TEXT PRIMARY KEY, version TEXT NOT NULL, file TEXT NOT NULL, source TEXT NOT NULL,
     title TEXT NOT NULL, metadata TEXT NOT NULL, listing INTEGER NOT NULL);
@@ -22,11 +25,20 @@ CREATE TABLE IF NOT EXISTS progress (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a document's text; the title of the document has level 1. Heading or text may be empty."""
+
+    heading: str
+    text: str
+    level: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A document as a server lists it.
 
-    `identifier` stays the same over all of its versions; `sections` are `(heading, text)` pairs, the heading may be
-    empty; `download` is the address of the full text as a PDF, empty where there is none.
+    `identifier` stays the same over all of its versions; `download` is the address of the full text as a PDF, empty
+    where there is none.
     """
 
     identifier: str
@@ -35,7 +47,7 @@ class Entry:
     title: str
     url: str
     metadata: Mapping[str, str] = field(default_factory=dict)
-    sections: tuple[tuple[str, str], ...] = ()
+    sections: tuple[Section, ...] = ()
     language: str = ""
     download: str = ""
 
@@ -47,7 +59,7 @@ class Entry:
             "url": self.url,
             **({"language": self.language} if self.language else {}),
             "metadata": dict(sorted(self.metadata.items())),
-            "sections": [{"heading": heading, "text": text} for heading, text in self.sections],
+            "sections": [asdict(section) for section in self.sections],
         }
         return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode()
 
@@ -143,7 +155,8 @@ class Store:
             if isinstance(error, sqlite3.OperationalError):
                 raise
             # Not a database any more: what it described is fetched again.
-            path.unlink()
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
             return _connect(path)
 
     def _file(self, identifier: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from ingest.connectors import Fetched, Progress
 from ingest.connectors.http import BudgetExhausted, Fetcher, FetchError
 from ingest.connectors.listing import TRIES, BadAnswer
-from ingest.connectors.store import Entry, Store
+from ingest.connectors.store import Entry, Section, Store
 from ingest.report import Problem
 from rag.errors import ConfigurationError
 from rag.text import flatten, normalise
@@ -303,29 +303,35 @@ class _Walk:
         self.problems.append(Problem("wikipedia", reason))
 
 
-def read_sections(extract: str) -> tuple[tuple[str, str], ...]:
-    """`(heading, text)` of a page's plain text with `== headings ==`, in reading order; the first heading is empty.
+def read_sections(extract: str) -> tuple[Section, ...]:
+    """The parts of a page's plain text with `== headings ==`, in reading order; the first has no heading.
 
-    A heading names those above it: `History – Launch`. Sections without text and lists of links and sources are left
-    out.
+    Lists of links and sources are left out, and headings that no text follows.
     """
     text = _with_formulas(extract)
-    sections: list[tuple[str, str]] = []
-    path: list[tuple[int, str]] = []
     marks = list(_HEADING.finditer(text))
     starts = [0, *(mark.end() for mark in marks)]
     ends = [*(mark.start() for mark in marks), len(text)]
+    sections: list[Section] = []
+    left_out = 0
     for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        if place:
-            mark = marks[place - 1]
-            level = len(mark[1])
-            path = [item for item in path if item[0] < level] + [(level, flatten(normalise(mark[2])))]
-        if any(heading.lower() in _APPARATUS for _, heading in path):
+        heading, level = (flatten(normalise(marks[place - 1][2])), len(marks[place - 1][1])) if place else ("", 2)
+        if left_out and place and level > left_out:
             continue
-        paragraphs = [line for line in normalise(text[start:end]).split("\n") if line]
-        if paragraphs:
-            sections.append((" – ".join(heading for _, heading in path), "\n\n".join(paragraphs)))
-    return tuple(sections)
+        left_out = level if heading.lower() in _APPARATUS else 0
+        if not left_out:
+            lines = normalise(text[start:end]).split("\n")
+            sections.append(Section(heading, "\n\n".join(line for line in lines if line), level))
+    return _with_text(sections)
+
+
+def _with_text(sections: Sequence[Section]) -> tuple[Section, ...]:
+    """Without those that have no text of their own nor below them."""
+    kept: list[Section] = []
+    for section in reversed(sections):
+        if section.text or (section.heading and kept and kept[-1].level > section.level):
+            kept.append(section)
+    return tuple(reversed(kept))
 
 
 def _with_formulas(text: str) -> str:
