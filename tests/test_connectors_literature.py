@@ -431,6 +431,24 @@ def test_arxiv_download_that_fails_is_tried_at_the_next_run(server: Server, tmp_
     assert ([item.path.read_bytes()[:8] for item in fetched], problems) == ([b"%PDF-1.4"] * 2, [])
 
 
+def test_arxiv_many_failures_are_counted_and_hide_nothing_behind_them(server: Server, tmp_path: Path) -> None:
+    archive = Archive(server, preprints(15))
+    for paper in archive.papers[:12]:
+        server.put(f"/pdf/{paper.identifier}", Reply(status=403))
+    fetched, problems = run(archive.source(full_text=True), tmp_path / "arxiv")
+    assert [item.path.suffix for item in fetched] == [".json"] * 12 + [".pdf"] * 3
+    assert len(problems) == 9
+    assert problems[-1].reason == "4 more full texts could not be fetched; run make ingest again later"
+
+
+@pytest.mark.parametrize("total", [0, 3])
+def test_arxiv_total_that_is_too_small_is_not_believed(server: Server, tmp_path: Path, total: int) -> None:
+    archive = Archive(server, preprints(20))
+    archive.bad = {0: [Reply(feed(archive.papers, total, 0))]}
+    fetched, problems = run(archive.source(), tmp_path / "arxiv")
+    assert (len(fetched), problems) == (20, [])
+
+
 def test_arxiv_newer_version_out_of_reach_leaves_the_older(server: Server, tmp_path: Path) -> None:
     archive = Archive(server, preprints(1))
     first, _ = run(archive.source(full_text=True), tmp_path / "arxiv")
@@ -1039,6 +1057,33 @@ def test_wikipedia_run_that_ends_early_goes_on(server: Server, tmp_path: Path) -
     fetched, problems = run(source, tmp_path / "wikipedia")
     assert (len(fetched), problems) == (8, [])
     assert sorted(number for number in asked(server, "/w/api.php", "pageids") if number) == list("12345678")
+
+
+def test_wikipedia_article_out_of_reach_leaves_the_others(server: Server, tmp_path: Path) -> None:
+    wiki = Wiki(server, {name: (place, place, f"{name}.") for place, name in enumerate("ABCDEFGHIJKL", 1)})
+    answer = wiki.answer
+
+    def refusing(request: Request) -> Reply:
+        refused = any(f"pageids={number}&" in request.target + "&" for number in range(1, 11))
+        return Reply(status=403) if refused else answer(request)
+
+    server.script("/w/api.php", refusing)
+    fetched, problems = run(wiki.source(titles=tuple("ABCDEFGHIJKL")), tmp_path / "wikipedia")
+    assert [item.title for item in fetched] == ["K", "L"]
+    assert len(problems) == 9 and problems[-1].reason.startswith("2 more articles")
+
+
+def test_wikipedia_strange_answers_do_no_harm(server: Server, tmp_path: Path) -> None:
+    pages = [{"pageid": 1, "title": "\ud800A", "lastrevid": 1}, {"title": ["x"]}, "text", {"pageid": "7"}]
+    onward = {"gcmcontinue": "\ud800", "continue": "-||"}
+    body = json.dumps({"continue": onward, "query": {"pages": pages, "rightsinfo": []}}).encode()
+    server.put("/w/api.php", body)
+    source = Wikipedia(category="A", api=server.url("/w/api.php"), interval=0.0)
+    fetched, problems = run(source, tmp_path / "wikipedia")
+    assert fetched == []
+    assert ("wikipedia/en/A", "it could not be fetched: the server gave no text of the page") in [
+        (problem.source, problem.reason) for problem in problems
+    ]
 
 
 def test_wikipedia_empty_category_removes_nothing(server: Server, tmp_path: Path) -> None:

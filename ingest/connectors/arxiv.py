@@ -145,7 +145,7 @@ def read_feed(content: bytes, files: str) -> Page:
         else:
             entries.append(_entry(element, match[1], match[2] or "v1", files))
     total = _text(feed, _TOTAL)
-    known = int(total) if total.isascii() and total.isdigit() and len(total) < 12 else len(found)
+    known = int(total) if total.isascii() and total.isdigit() and len(total) < 12 else 0
     return Page(tuple(entries), len(found), known, tuple(gone), tuple(problems))
 
 

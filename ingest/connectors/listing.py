@@ -14,7 +14,7 @@ from ingest.report import Problem
 TRIES = 4
 """How often a page is asked for that is empty or can't be read; servers give such pages when they are busy."""
 _PAGES_SKIPPED = 3
-_FAILURES_IN_A_ROW = 8
+_FAILURES_NAMED = 8
 _RESUMED_SECONDS = 86_400
 _AGAIN = "run make ingest again later"
 _EMPTY = "the server gave an empty page"
@@ -78,7 +78,6 @@ class _Walk:
         self._listing, self._store, self._fetcher, self._progress = listing, store, fetcher, progress
         self.problems: list[Problem] = []
         self._failures = 0
-        self._waiting = 0
         digest = hashlib.sha256(listing.question.encode()).hexdigest()
         state = store.load("listing")
         number, start, began = (_number(state.get(key)) for key in ("number", "start", "began"))
@@ -91,13 +90,19 @@ class _Walk:
         self._number, self._start, self._began, self._digest = number, start, began, digest
 
     def run(self) -> None:
+        self._go_through()
+        if self._failures > _FAILURES_NAMED:
+            more = self._failures - _FAILURES_NAMED
+            self._report(f"{more} more full texts could not be fetched; {_AGAIN}")
+
+    def _go_through(self) -> None:
         most, step, skipped = self._listing.most, self._listing.page_size, 0
         known: set[str] = set()
         self._save()
         while self._start == 0 or self._start < min(self._expected or most, most):
             try:
                 page = self._page()
-                self._expected = max(self._expected, page.total)
+                self._expected = max(self._expected, page.total, self._start + page.received)
                 if not page.received:
                     break
             except FetchError as error:
@@ -177,9 +182,6 @@ class _Walk:
             self._store.describe(entry, self._number)
         elif kept.startswith(f"{entry.version} record ") and kept.endswith(_NO_FULL_TEXT):
             self._keep_record(entry, _NO_FULL_TEXT)
-        elif self._failures >= _FAILURES_IN_A_ROW:
-            self._waiting += 1
-            self._keep_without(entry, kept)
         else:
             self._download(entry, wanted, kept)
 
@@ -199,10 +201,10 @@ class _Walk:
                 self._keep_record(entry, _NO_FULL_TEXT)
                 return
             self._failures += 1
-            self.problems.append(Problem(entry.source, f"its full text could not be fetched: {error}"))
+            if self._failures <= _FAILURES_NAMED:
+                self.problems.append(Problem(entry.source, f"its full text could not be fetched: {error}"))
             self._keep_without(entry, kept)
             return
-        self._failures = 0
         if b"%PDF-" in response.content[:1024]:
             self._store.keep(entry, wanted, response.content, ".pdf", self._number)
         else:
@@ -217,8 +219,6 @@ class _Walk:
             self._keep_record(entry)
 
     def _finish(self) -> None:
-        if self._waiting:
-            self._report(f"{self._waiting} full texts wait because {_FAILURES_IN_A_ROW} in a row failed; {_AGAIN}")
         if not self._expected:
             self._report("nothing is listed: check the query")
             # A list that was never empty before is more likely broken than empty.

@@ -31,7 +31,7 @@ class Ntrs:
     most: int = 200
     full_text: bool = False
     api: str = "https://ntrs.nasa.gov/api/citations/search"
-    interval: float = 1.0
+    interval: float = 2.0
 
     def __post_init__(self) -> None:
         if not self.query.strip():

@@ -20,6 +20,7 @@ MOST = 10_000
 _BATCH = 50
 """Titles in one request; the API takes no more from those who are not logged in."""
 _DEEPEST = 3
+_FAILURES_NAMED = 8
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]{2,10})?")
 # `#` begins a place in a page, `|` parts titles, the others are not allowed in them (Help:Page name).
 _NOT_IN_TITLES = re.compile(r"[#<>\[\]|{}\x00-\x1f\x7f]")
@@ -76,7 +77,7 @@ class Wikipedia:
     def url(self, **values: str | int) -> str:
         """The address of a query with these parameters."""
         fixed = {"action": "query", "format": "json", "formatversion": 2, "maxlag": 5}
-        return f"{self._api()}?{urlencode(fixed | values)}"
+        return f"{self._api()}?{urlencode(fixed | values, errors='replace')}"
 
     def fetch(self, folder: Path, fetcher: Fetcher, progress: Progress) -> tuple[list[Fetched], list[Problem]]:
         """The articles, a file each; see `Connector`. Only those with another revision than before are fetched."""
@@ -121,7 +122,7 @@ class _Walk:
         if not articles and not self.missing:
             self._report("nothing is listed: check the category; what was fetched before is kept")
             return
-        license_text = ""
+        license_text, failures = "", 0
         for place, article in enumerate(articles):
             self.progress(place, len(articles))
             identifier = f"{self.source.language}/{article.number}"
@@ -135,13 +136,19 @@ class _Walk:
                 self._report(str(error))
                 return
             except (FetchError, BadAnswer) as error:
-                self.problems.append(Problem(self._name(article.title), f"it could not be fetched: {error}"))
+                failures += 1
+                if failures <= _FAILURES_NAMED:
+                    self.problems.append(Problem(self._name(article.title), f"it could not be fetched: {error}"))
                 self.store.seen(identifier, listing)
                 continue
             if entry is None:
                 self.problems.append(Problem(self._name(article.title), "it has no text: it is left out"))
                 continue
             self.store.keep(entry, str(article.revision), entry.record(), ".json", listing)
+        if failures > _FAILURES_NAMED:
+            self._report(
+                f"{failures - _FAILURES_NAMED} more articles could not be fetched: run make ingest again later"
+            )
         self.progress(len(articles), len(articles))
         self.store.drop_unlisted(listing)
 
