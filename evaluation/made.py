@@ -1,14 +1,16 @@
 """Made documents: chunks of real words in three languages, any number of them, each with a fact only it states.
 
 The words are those of the bundled corpora, drawn with the frequencies of Zipf's law as Mandelbrot corrected it (word of
-rank r: 1 / (r + 2.7)), so that an index meets the few very common and the many rare words of real text. Sentences have
-the length of sentences and no meaning.
+rank r: 1 / (r + 2.7)), so that an index meets the few very common and the many rare words of real text. Each document
+has frequencies of its own around those (a Dirichlet compound multinomial: Madsen, Kauchak and Elkan, "Modeling word
+burstiness", ICML 2005): without it all chunks would say the same on average, and their vectors be nearly equal.
+Sentences have the length of sentences and no meaning.
 """
 
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,9 @@ CHARACTERS = 800
 _CHUNKS_OF_A_DOCUMENT = 20
 _WORD = re.compile(r"\w(?:[\w./-]*\w)?")
 _MANDELBROT = 2.7
+# How strongly documents keep to the common frequencies. With this the median cosine of chunks of two documents is 0.44
+# in English, 0.43 in Hungarian and 0.60 in Korean; of real passages it was 0.14 to 0.37, 0.35 and 0.60.
+_CONCENTRATION = 30.0
 _SENTENCE_WORDS = (7, 19)
 # Names are two of these and four digits: no two of the first 2,560,000 chunks share one.
 _SYLLABLES = {
@@ -45,7 +50,9 @@ def language_of(number: int) -> str:
 def chunk_of(number: int) -> Chunk:
     """Chunk `number`, from 0: always the same one."""
     language = language_of(number)
-    words, shares = vocabulary(language)
+    # Chunks of one language and neighbouring numbers make a document.
+    series, place = divmod(number // len(LANGUAGES), _CHUNKS_OF_A_DOCUMENT)
+    words, shares = vocabulary(language)[0], _frequencies(language, series)
     chance = np.random.default_rng(number)
     # A word and its space are at least two characters.
     drawn = iter(words[np.searchsorted(shares, chance.random(CHARACTERS // 2))])
@@ -58,8 +65,6 @@ def chunk_of(number: int) -> Chunk:
         length += len(sentences[-1]) + 1
     sentences.insert(int(chance.integers(len(sentences) + 1)), fact)
     text = " ".join(sentences)
-    # Chunks of one language and neighbouring numbers make a document.
-    series, place = divmod(number // len(LANGUAGES), _CHUNKS_OF_A_DOCUMENT)
     document = f"{language}-{series}"
     titles = np.random.default_rng((series, number % len(LANGUAGES))).random(4)
     title = " ".join(words[np.searchsorted(shares, titles)])
@@ -134,6 +139,15 @@ def vocabulary(language: str, corpora: Path = ROOT / "corpora") -> tuple[np.ndar
     shares = np.cumsum(weights / weights.sum())
     shares[-1] = 1.0
     return np.array(words, dtype=object), shares
+
+
+@lru_cache(16)
+def _frequencies(language: str, series: int) -> np.ndarray:
+    """The (n,) running sum of the shares of the words in one document."""
+    _, shares = vocabulary(language)
+    chance = np.random.default_rng((LANGUAGES.index(language), series))
+    drawn = np.cumsum(chance.standard_gamma(_CONCENTRATION * np.diff(shares, prepend=0.0)))
+    return np.asarray(drawn / drawn[-1])
 
 
 def _name(number: int) -> str:

@@ -24,8 +24,11 @@ def alignments(question: np.ndarray, passages: Sequence[np.ndarray], student: St
     if not filled or not len(asked):
         return found
     # A piece of several passages is compared once.
-    known, where = np.unique(np.concatenate([passages[place] for place in filled]), return_inverse=True)
-    cosines = student.cosines(asked, known)[:, where]  # (question's pieces, pieces of all passages)
+    together = np.concatenate([passages[place] for place in filled])
+    known = np.flatnonzero(np.bincount(together))
+    where = np.empty(int(known[-1]) + 1, np.int64)
+    where[known] = np.arange(len(known))
+    cosines = student.cosines(asked, known)[:, where[together]]  # (question's pieces, pieces of all passages)
     weights = student.lengths[asked]
     starts = np.cumsum([0, *(len(passages[place]) for place in filled[:-1])])
     best = np.maximum.reduceat(cosines, starts, axis=1)

@@ -15,13 +15,13 @@ import numpy as np
 
 from rag.embed import bundled_student
 from rag.errors import IndexUnavailable, LacertaError
-from rag.lexical import LexicalIndex
+from rag.lexical import LexicalIndex, terms_of
 from rag.settings import Settings
 from rag.table import ChunkTable, ChunkTableWriter
 from rag.types import Chunk
 from rag.vectors import VectorStore
 
-FORMAT = 2
+FORMAT = 3
 _MANIFEST = "manifest.json"
 _CURRENT = "CURRENT"
 
@@ -134,9 +134,10 @@ class IndexWriter:
         if vectors.shape != (len(chunks), self._dimension):
             raise LacertaError(f"{len(chunks)} chunks need {(len(chunks), self._dimension)} vectors: {vectors.shape}.")
         self._vectors.add(chunks, vectors)
-        self._lexical.add(chunks)
+        terms = [terms_of(chunk) for chunk in chunks]
+        self._lexical.add(chunks, terms)
         texts = ["\n".join((chunk.title, *chunk.headings, chunk.text)) for chunk in chunks]
-        self._table.add([chunk.id for chunk in chunks], vectors, bundled_student().pieces(texts))
+        self._table.add(chunks, vectors, bundled_student().pieces(texts), terms)
         self._added += len(chunks)
 
     def finish(self) -> int:
@@ -155,6 +156,7 @@ class IndexWriter:
     def abandon(self) -> None:
         """Closes without a check, for a build that failed."""
         self._lexical.abandon()
+        self._table.close()
         self._vectors.close()
 
 
@@ -200,8 +202,7 @@ class Index:
 
     def chunks(self, names: Sequence[str]) -> list[Chunk]:
         """The chunks with these ids, in that order; unknown ids are left out."""
-        found = {name: chunk for group in self.groups for name, chunk in self.vectors.get(group, names).items()}
-        return [found[name] for name in names if name in found]
+        return self.table.chunks(names)
 
     def close(self) -> None:
         self.vectors.close()

@@ -2,34 +2,31 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rag.align import alignments
-from rag.analysis import content_terms, question_pairs, question_terms, topic_of, topic_words, words_of
+from rag.analysis import PAIR_GAP, content_terms, question_pairs, question_terms, topic_of, topic_words, words_of
+from rag.bm25 import Passages
 from rag.confidence import confidence
 from rag.embed import bundled_student
 from rag.fuse import fused, leads
 from rag.glossary import Glossary, Match
 from rag.index import Index
-from rag.lexical import coverage
 from rag.rerank import DEPTH, Reranker
 from rag.select import select
 from rag.settings import RetrievalSettings
+from rag.table import Rows
 from rag.text import flatten
-from rag.types import Chunk, Embedder, Hit, Retrieval, Term
-from rag.vectors import GROUPS
+from rag.types import Embedder, Hit, Retrieval, Term
 
 RANKERS = {"lexical": ("coverage", "glossary"), "dense": ("cosine",)}
 """The features that each ranker orders by."""
 
-_THREADS = ThreadPoolExecutor(2 * len(GROUPS), thread_name_prefix="retrieval")
 # How many chunks of a language the lexical and the dense ranker propose. In another language than the question's only
-# the dense one has much to say, and less exactly. For how many the lexical score is looked up.
+# the dense one has much to say, and less exactly.
 _LEXICAL, _NEAREST, _NEAREST_ELSEWHERE = 30, 40, 100
-_SCORED = 200
 # How many of the best are read for each that is shown: duplicates are left out, neighbours joined.
 _POOL = 4
 # What a synonym is worth in the question's own language, where it must not outweigh the word that was chosen.
@@ -40,8 +37,8 @@ _SYNONYM = 0.7
 class _Widening:
     """A glossary term in a question: the search terms of its words there, and of its other forms."""
 
-    own: frozenset[str]
-    forms: tuple[frozenset[str], ...]
+    own: tuple[str, ...]
+    forms: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ class _Query:
     same without the words that carry no topic.
     """
 
-    terms: frozenset[str]
+    terms: tuple[str, ...]
     pairs: tuple[tuple[str, str], ...]
     widenings: tuple[_Widening, ...]
     share: float
@@ -62,16 +59,25 @@ class _Query:
     topic: str
     same_language: bool
 
+    @property
+    def forms(self) -> set[str]:
+        """The terms of all forms that the glossary adds."""
+        return {term for widening in self.widenings for form in widening.forms for term in form}
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A chunk by its id, before its text is read; `vector` is its (dimension,) unit row."""
+    """A chunk by its id, before its text is read.
+
+    `vector` is its (dimension,) unit row, `pieces` are the numbers of its distinct pieces, ascending.
+    """
 
     name: str
     group: str
     score: float
     features: dict[str, float]
     vector: np.ndarray
+    pieces: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ def find(
     timings = {"understand": time.perf_counter() - started}
 
     started = time.perf_counter()
-    covered = {group: _coverage(index, group, query, settings, documents) for group, query in queries.items()}
+    lexical = {group: _best(index, group, query, documents) for group, query in queries.items()}
     timings["lexical"] = time.perf_counter() - started
 
     started = time.perf_counter()
@@ -114,17 +120,21 @@ def find(
     timings["embed"] = time.perf_counter() - started
 
     started = time.perf_counter()
-    # The groups side by side: most of the time is spent outside the interpreter.
-    parts = _THREADS.map(
-        lambda group: _candidates(
-            index, group, queries[group], covered[group], embedded[queries[group].text], pieces[group],
-            documents,
-        ),
-        queries,
-    )  # fmt: skip
+    names: dict[str, list[str]] = {}
+    for group, query in queries.items():
+        count = _NEAREST if query.same_language else _NEAREST_ELSEWHERE
+        nearest = index.vectors.search(group, embedded[query.text], count, documents)
+        names[group] = sorted({*lexical[group], *(name for name, _ in nearest)})
+    timings["dense"] = time.perf_counter() - started
+
+    started = time.perf_counter()
+    parts = [
+        _candidates(index, group, query, names[group], embedded[query.text], pieces[group], settings)
+        for group, query in queries.items()
+    ]
     found = [candidate for part in parts for candidate in part]
     found.sort(key=lambda candidate: (-candidate.score, candidate.name))
-    timings["dense"] = time.perf_counter() - started
+    timings["evidence"] = time.perf_counter() - started
     terms = tuple({id(match.term): match.term for match in matches}.values())
     return Found(tuple(found), terms, {group: query.text for group, query in queries.items()}, timings)
 
@@ -152,24 +162,25 @@ def retrieve(
     sure = confidence(hits, language)
     if reranker:
         hits = _reranked(text, hits, reranker)
-    vectors = {candidate.name: candidate.vector for candidate in found.candidates[: len(hits)]}
-    hits = select(hits, limit, vectors, join=join)
+    first = found.candidates[: len(hits)]
+    vectors = {candidate.name: candidate.vector for candidate in first}
+    hits = select(hits, limit, vectors, {candidate.name: candidate.pieces for candidate in first}, join=join)
     timings = {**found.timings, "select": time.perf_counter() - started}
     return Retrieval(tuple(hits), sure, language, found.terms, found.queries, timings)
 
 
 def _query(text: str, words: list[str], matches: list[Match], language: str, group: str) -> _Query:
     topics = [topic_of(word, language) for word in words]
-    terms = frozenset(question_terms(text, language, group))
+    terms = tuple(question_terms(text, language, group))
     widenings: list[_Widening] = []
     known: set[int] = set()
     said: list[str] = []
     for match in matches:
         forms = match.term.forms.get(group, ())
-        found = [frozenset(content_terms(form, group)) for form in forms]
-        new = tuple(form for form in found if form and not form <= terms)
+        found = [tuple(dict.fromkeys(content_terms(form, group))) for form in forms]
+        new = tuple(form for form in found if not set(form) <= set(terms))
         if new:
-            own = frozenset(question_terms(" ".join(words[match.words.start : match.words.stop]), language, group))
+            own = tuple(question_terms(" ".join(words[match.words.start : match.words.stop]), language, group))
             widenings.append(_Widening(own, new))
             known |= set(match.words)
             said += forms[:1] if group != language else ()
@@ -181,88 +192,82 @@ def _query(text: str, words: list[str], matches: list[Match], language: str, gro
     return _Query(terms, pairs, tuple(widenings), share, whole, topic, group == language)
 
 
-def _coverage(
-    index: Index, group: str, query: _Query, settings: RetrievalSettings, documents: Collection[str] | None
-) -> tuple[dict[str, float], dict[str, float]]:
-    """How much of the question each chunk covers, in [0, 1]: by its own words, and more through the glossary."""
-    scores = dict(index.lexical.search(group, query.terms, _SCORED, documents))
-    most = index.lexical.most(group, query.terms)
-    covered = coverage(scores, most)
-    widened: dict[str, float] = {}
-    if query.same_language:
-        # A synonym stands in for the words of the question, where the passage does not have them.
-        for widening in query.widenings:
-            own = dict(index.lexical.search(group, widening.own, _SCORED, documents))
-            worth = _SYNONYM * index.lexical.most(group, widening.own)
-            for name, share in _best_form(index, group, widening.forms, documents).items():
-                gained = max(0.0, worth * share - own.get(name, 0.0)) / most if most > 0 else 0.0
-                widened[name] = widened.get(name, 0.0) + gained
-    else:
-        weights = [index.lexical.most(group, widening.forms[0]) for widening in query.widenings]
-        for widening, weight in zip(query.widenings, weights, strict=True):
-            part = settings.glossary_weight * query.share * weight / sum(weights)
-            for name, share in _best_form(index, group, widening.forms, documents).items():
-                widened[name] = widened.get(name, 0.0) + part * share
-    return covered, {name: min(gained, 1.0 - covered.get(name, 0.0)) for name, gained in widened.items() if gained > 0}
-
-
-def _best_form(
-    index: Index, group: str, forms: tuple[frozenset[str], ...], documents: Collection[str] | None
-) -> dict[str, float]:
-    """How much of a glossary term each chunk covers: it says a thing in one of its forms, so the best one counts."""
-    best: dict[str, float] = {}
-    for form in forms:
-        found = coverage(dict(index.lexical.search(group, form, _SCORED, documents)), index.lexical.most(group, form))
-        for name, share in found.items():
-            best[name] = max(best.get(name, 0.0), share)
-    return best
+def _best(index: Index, group: str, query: _Query, documents: Collection[str] | None) -> set[str]:
+    """The ids of the chunks that the words of a question find, and those that the glossary's find with them."""
+    asked = [set(query.terms)]
+    if query.widenings:
+        asked.append(asked[0] | query.forms)
+    return {name for terms in asked for name, _ in index.lexical.search(group, terms, _LEXICAL, documents)}
 
 
 def _candidates(
     index: Index,
     group: str,
     query: _Query,
-    covered: tuple[dict[str, float], dict[str, float]],
+    names: Sequence[str],
     vector: np.ndarray,
     pieces: np.ndarray,
-    documents: Collection[str] | None,
+    settings: RetrievalSettings,
 ) -> list[Candidate]:
-    """The chunks of a language group that either ranker proposes, with all their evidence."""
-    own, widened = covered
-    lexical = {name: own.get(name, 0.0) + widened.get(name, 0.0) for name in {**own, **widened}}
-    best = sorted(lexical, key=lambda name: (-lexical[name], name))[:_LEXICAL]
-    count = _NEAREST if query.same_language else _NEAREST_ELSEWHERE
-    nearest = [name for name, _ in index.vectors.search(group, vector, count, documents)]
-    names = sorted({*best, *nearest})
-    rows, passages = index.table.get(names)
-    evidence = {
-        "coverage": own,
-        "glossary": widened,
-        "titles": _titles(index, group, query, names),
-        "phrases": _phrases(index, group, query, names),
-    }
-    features = {key: np.array([some.get(name, 0.0) for name in names]) for key, some in evidence.items()}
-    features["cosine"] = rows @ vector
-    features["alignment"] = alignments(pieces, passages, bundled_student())
+    """Chunks of a language group with all their evidence."""
+    rows = index.table.rows(names)
+    features = _lexical_evidence(index, group, query, rows, settings)
+    features["cosine"] = rows.vectors @ vector
+    features["alignment"] = alignments(pieces, rows.pieces, bundled_student())
     features["coverage lead"] = leads(features["coverage"] + features["glossary"])
     features |= {f"{key} lead": leads(features[key]) for key in ("cosine", "alignment")}
-    scores = fused(features, query.same_language)
+    scores = fused(features, query.same_language).tolist()
+    values = np.stack([*features.values()], axis=1).tolist()
     return [
-        Candidate(name, group, float(scores[at]), {key: float(some[at]) for key, some in features.items()}, rows[at])
-        for at, name in enumerate(names)
+        Candidate(name, group, score, dict(zip(features, row, strict=True)), its_vector, its_pieces)
+        for name, score, row, its_vector, its_pieces in zip(
+            names, scores, values, rows.vectors, rows.pieces, strict=True
+        )
     ]
 
 
-def _titles(index: Index, group: str, query: _Query, names: Collection[str]) -> dict[str, float]:
-    """How much of the question stands in the title and the headings of each chunk, in [0, 1]."""
-    found = dict(index.lexical.search_titles(group, query.terms, len(names), names=names))
-    return coverage(found, index.lexical.most_titles(group, query.terms))
+def _lexical_evidence(
+    index: Index, group: str, query: _Query, rows: Rows, settings: RetrievalSettings
+) -> dict[str, np.ndarray]:
+    """How much of a question each of (n,) chunks covers, each in [0, 1].
 
+    `coverage` by its own words and `glossary` what the glossary adds to that, `titles` in title and headings alone,
+    `phrases` of what stands together in the question.
+    """
+    asked = [
+        *dict.fromkeys((*query.terms, *(term for one in query.widenings for term in one.own), *sorted(query.forms)))
+    ]
+    rarity = dict(zip(asked, index.lexical.rarities(group, asked), strict=True))
+    passages = Passages(rows.terms, asked, index.table.average_length(group, "terms"))
+    titles = Passages(rows.titles, query.terms, index.table.average_length(group, "titles"))
 
-def _phrases(index: Index, group: str, query: _Query, names: Collection[str]) -> dict[str, float]:
-    """How much of what stands together in the question does so in each chunk, in [0, 1]."""
-    found = dict(index.lexical.search_phrases(group, query.pairs, len(names), names=names))
-    return coverage(found, index.lexical.most_phrases(group, query.pairs))
+    def covered(terms: Sequence[str]) -> np.ndarray:
+        return passages.coverage(terms, [rarity[term] for term in terms])
+
+    def weight(terms: Sequence[str]) -> float:
+        return sum(rarity[term] for term in terms)
+
+    own = covered(query.terms)
+    added = np.zeros(len(own))
+    most = weight(query.terms)
+    widest = sum(weight(widening.forms[0]) for widening in query.widenings)
+    for widening in query.widenings:
+        # A passage says a thing in one of its forms, so the best one counts.
+        best = np.max([covered(form) for form in widening.forms], axis=0)
+        if not query.same_language:
+            added += settings.glossary_weight * query.share * weight(widening.forms[0]) / widest * best
+        elif most > 0:
+            # A synonym stands in for the words of the question, where the passage does not have them.
+            missing = np.maximum(0.0, _SYNONYM * best - covered(widening.own))
+            added += weight(widening.own) / most * missing
+    return {
+        "coverage": own,
+        "glossary": np.minimum(added, 1.0 - own),
+        "titles": titles.coverage(query.terms, index.lexical.rarities(group, query.terms, "titles")),
+        "phrases": passages.pair_coverage(
+            query.pairs, [sum(rarity[term] for term in pair) for pair in query.pairs], PAIR_GAP
+        ),
+    }
 
 
 def ranking(found: Sequence[Candidate], ranker: str) -> list[str]:
@@ -278,15 +283,10 @@ def _hits(index: Index, found: Sequence[Candidate], limit: int) -> list[Hit]:
     for ranker in RANKERS:
         for place, name in enumerate(ranking(found, ranker), start=1):
             places[name][ranker] = place
-    first = found[:limit]
-    groups: dict[str, list[str]] = {}
-    for candidate in first:
-        groups.setdefault(candidate.group, []).append(candidate.name)
-    chunks: dict[str, Chunk] = {}
-    for part in _THREADS.map(index.vectors.get, groups, groups.values()):
-        chunks |= part
+    first = {candidate.name: candidate for candidate in found[:limit]}
     return [
-        Hit(chunks[item.name], item.score, places[item.name], item.features) for item in first if item.name in chunks
+        Hit(chunk, first[chunk.id].score, places[chunk.id], first[chunk.id].features)
+        for chunk in index.table.chunks([*first])
     ]
 
 

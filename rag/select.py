@@ -43,6 +43,7 @@ def select(
     hits: Sequence[Hit],
     limit: int,
     vectors: Mapping[str, np.ndarray] | None = None,
+    pieces: Mapping[str, np.ndarray] | None = None,
     *,
     share: float = _FAIR_SHARE,
     join: bool = False,
@@ -50,53 +51,76 @@ def select(
 ) -> list[Hit]:
     """The `limit` hits to show, of hits that come best first; give several times `limit` to choose from.
 
-    Near-duplicates are left out. Where the question is broad, MMR over `vectors` (unit rows by chunk id) chooses;
-    a document with more than `share` of the list gives way to others that are about as good. With `join`, neighbouring
-    chunks become one of at most `longest` characters, with an id of its own.
+    Near-duplicates are left out, see `without_duplicates`. Where the question is broad, MMR over `vectors` (unit rows
+    by chunk id) chooses; a document with more than `share` of the list gives way to others that are about as good. With
+    `join`, neighbouring chunks become one of at most `longest` characters, with an id of its own.
     """
     if limit < 1:
         return []
-    pool = without_duplicates(hits, _POOL * limit)
+    pool = without_duplicates(hits, _POOL * limit, pieces)
     if vectors and is_broad(pool, limit):
         pool = diverse(pool, limit, vectors)
     pool = fair(pool, limit, share)
     return joined(pool, limit, longest) if join else pool[:limit]
 
 
-def without_duplicates(hits: Sequence[Hit], enough: int | None = None) -> list[Hit]:
+def without_duplicates(
+    hits: Sequence[Hit], enough: int | None = None, pieces: Mapping[str, np.ndarray] | None = None
+) -> list[Hit]:
     """Hits that a better one does not already say; the better one names the sources of the others in `also`.
 
     Texts are compared by their shingles, three words long (Broder, "On the resemblance and containment of documents",
-    1997), and names, numbers and negations must be the same: a form for another year is no duplicate. Ends when
+    1997), and names, numbers and negations must be the same: a form for another year is no duplicate. With `pieces`,
+    the distinct piece numbers of each hit by chunk id, only those that share most of them are compared. Ends when
     `enough` distinct hits are found.
     """
-    kept: list[Hit] = []
-    known: list[frozenset[_Shingle]] = []
+    alike = _alike(hits, pieces) if hits and pieces is not None else None
+    kept: list[int] = []
     also: dict[int, list[str]] = {}
-    for hit in hits:
+    shingles: dict[int, list[_Shingle]] = {}
+    for place, hit in enumerate(hits):
         if len(kept) == enough:
             break
-        shingles = _shingles(hit.chunk.text)
-        # A few tell most pairs apart: of a duplicate, no more than one in ten is missing.
-        probes = frozenset(shingles[:: max(1, len(shingles) // _PROBES)])
-        own = frozenset(shingles)
-        better = None
-        for place, others in enumerate(known):
-            if len(probes & others) < len(probes) / 2:
-                continue
-            size = len(own) / len(others)
-            contained = len(own & others) >= _CONTAINED * len(own) and size >= _LEAST_SHARE
-            if contained and _decides_nothing_else(hit.chunk.text, kept[place].chunk.text, size):
-                better = place
-                break
-        if better is not None:
-            named = also.setdefault(better, [])
-            there = {kept[better].chunk.source, *kept[better].also, *named}
-            named += [source for source in (hit.chunk.source, *hit.also) if source not in there]
+        near = [better for better in kept if alike is None or alike[place, better]]
+        for one in (place, *near):
+            if near and one not in shingles:
+                shingles[one] = _shingles(hits[one].chunk.text)
+        better = next((one for one in near if _says(hits[one], shingles[one], hit, shingles[place])), None)
+        if better is None:
+            kept.append(place)
             continue
-        kept.append(hit)
-        known.append(own)
-    return [replace(hit, also=(*hit.also, *also[place])) if also.get(place) else hit for place, hit in enumerate(kept)]
+        named = also.setdefault(better, [])
+        there = {hits[better].chunk.source, *hits[better].also, *named}
+        named += [source for source in (hit.chunk.source, *hit.also) if source not in there]
+    return [
+        replace(hits[place], also=(*hits[place].also, *also[place])) if also.get(place) else hits[place]
+        for place in kept
+    ]
+
+
+def _alike(hits: Sequence[Hit], pieces: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(n, n) whether the hit of a row may repeat that of a column: it has at least half of its pieces from there.
+
+    Pieces are the title's too, which may differ where texts are the same; hence no more than half.
+    """
+    known = [pieces.get(hit.chunk.id, np.empty(0, np.uint16)) for hit in hits]
+    distinct, columns = np.unique(np.concatenate(known), return_inverse=True)
+    has = np.zeros((len(hits), len(distinct)), np.float32)
+    has[np.repeat(np.arange(len(hits)), [*map(len, known)]), columns] = 1
+    return np.asarray(has @ has.T >= has.sum(axis=1, keepdims=True) / 2)
+
+
+def _says(better: Hit, its: Sequence[_Shingle], hit: Hit, own: Sequence[_Shingle]) -> bool:
+    """Whether a better hit says what another one does; both with their shingles in order."""
+    others = frozenset(its)
+    # A few tell most pairs apart: of a duplicate, no more than one in ten is missing.
+    probes = frozenset(own[:: max(1, len(own) // _PROBES)])
+    if len(probes & others) < len(probes) / 2:
+        return False
+    distinct = frozenset(own)
+    size = len(distinct) / len(others)
+    contained = len(distinct & others) >= _CONTAINED * len(distinct) and size >= _LEAST_SHARE
+    return contained and _decides_nothing_else(hit.chunk.text, better.chunk.text, size)
 
 
 def _shingles(text: str) -> list[_Shingle]:

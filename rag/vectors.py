@@ -1,10 +1,11 @@
-"""The vector store: chunks with their vectors in an embedded Chroma, one collection a language group.
+"""The vector store: the chunks' vectors in an embedded Chroma, one collection a language group.
 
 The only module that knows chromadb. One collection a language, because the best of each language are needed anyway
-and a plain query is many times faster than a filtered one.
+and a plain query is many times faster than a filtered one. The texts stand in the table (see `table`): Chroma keeps a
+full-text index of all it is given, which costs four times the space and the time of the vectors, and reading a text
+back takes it as long as a search.
 """
 
-import json
 import struct
 import threading
 from collections.abc import Collection, Sequence
@@ -39,7 +40,7 @@ def group_of(language: str) -> str:
 
 
 class VectorStore:
-    """Chunks and unit vectors in `folder`. Open for writing by one process only, and never while it is written."""
+    """Unit vectors of chunks in `folder`. Open for writing by one process only, and never while it is written."""
 
     def __init__(self, folder: Path) -> None:
         import chromadb
@@ -65,8 +66,7 @@ class VectorStore:
                 self._collection(group).add(
                     ids=[chunks[row].id for row in batch],
                     embeddings=vectors[batch],
-                    documents=[chunks[row].text for row in batch],
-                    metadatas=[_metadata(chunks[row]) for row in batch],
+                    metadatas=[{"document_id": chunks[row].document_id} for row in batch],
                 )
 
     def _collection(self, group: str) -> Any:
@@ -143,16 +143,6 @@ class VectorStore:
             self._allowed[group, documents] = frozenset(found)
         return frozenset(found)
 
-    def get(self, group: str, names: Sequence[str]) -> dict[str, Chunk]:
-        """The chunks of a language group with these ids, by id; unknown ids are left out."""
-        if not names or _name(group) not in self._collections:
-            return {}
-        rows = self._collections[_name(group)].get(ids=list(names), include=["documents", "metadatas"])
-        return {
-            name: _chunk(name, text, metadata)
-            for name, text, metadata in zip(rows["ids"], rows["documents"], rows["metadatas"], strict=True)
-        }
-
     def close(self) -> None:
         """Gives the files back; the store can't be used afterwards."""
         self._collections = {}
@@ -184,23 +174,3 @@ def _clear_unused(header: Path) -> None:
 def _name(group: str) -> str:
     # Chroma's names have at least three characters.
     return f"chunks-{group}"
-
-
-def _metadata(chunk: Chunk) -> dict[str, str | int]:
-    metadata: dict[str, str | int] = {
-        "document_id": chunk.document_id,
-        "title": chunk.title,
-        "source": chunk.source,
-        "language": chunk.language,
-        "first_page": chunk.first_page,
-        "last_page": chunk.last_page,
-        "start": chunk.start,
-        "end": chunk.end,
-        "headings": json.dumps(chunk.headings, ensure_ascii=False),
-    }
-    return metadata if chunk.separator is None else {**metadata, "separator": chunk.separator}
-
-
-def _chunk(name: str, text: str, metadata: dict[str, Any]) -> Chunk:
-    values = dict(metadata)
-    return Chunk(id=name, text=text, headings=tuple(json.loads(values.pop("headings"))), **values)

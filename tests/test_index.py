@@ -6,7 +6,7 @@ import pytest
 
 from rag.errors import IndexUnavailable, LacertaError
 from rag.index import Index, IndexWriter, Manifest, current_version, domain_index_folder, publish, versions
-from rag.lexical import LexicalIndex, coverage
+from rag.lexical import LexicalIndex, terms_of
 from rag.settings import Settings
 from rag.types import Chunk
 from rag.vectors import VectorStore
@@ -50,7 +50,6 @@ def test_the_vector_store_keeps_chunks_and_finds_the_nearest(tmp_path: Path) -> 
     found = store.search("en", query, 2)
     assert [name for name, _ in found] == ["en1", "en0"]
     assert [cosine for _, cosine in found] == pytest.approx([0.8, 0.6], abs=1e-5)
-    assert store.get("en", ["en1", "missing"]) == {"en1": chunks()[1]}
     store.close()
 
 
@@ -59,13 +58,12 @@ def test_asking_for_more_than_there_is_gives_what_there_is(tmp_path: Path) -> No
     store.add(chunks()[:1], vectors(1))
     assert len(store.search("en", vectors(1)[0], 50)) == 1
     assert store.search("hu", vectors(1)[0], 50) == []
-    assert store.get("hu", ["x"]) == {}
     store.close()
 
 
 def test_the_lexical_index_finds_inflected_words_after_it_was_opened_again(tmp_path: Path) -> None:
     index = LexicalIndex(tmp_path)
-    index.add(chunks())
+    index.add(chunks(), [terms_of(chunk) for chunk in chunks()])
     index.commit()
     index = LexicalIndex(tmp_path)
     assert index.counts() == {"en": 3, "hu": 2, "ko": 1, "other": 1}
@@ -76,18 +74,13 @@ def test_the_lexical_index_finds_inflected_words_after_it_was_opened_again(tmp_p
 
 def test_the_most_a_question_can_score_is_never_exceeded(tmp_path: Path) -> None:
     index = LexicalIndex(tmp_path)
-    index.add(chunks())
+    index.add(chunks(), [terms_of(chunk) for chunk in chunks()])
     index.commit()
     for terms in (["mirror"], ["mirror", "cold", "titl"], ["mirror", "unheard"]):
         (_, best), *_ = index.search("en", terms, 5)
         assert 0 < best < index.most("en", terms)
     assert index.most("en", ["mirror", "unheard"]) > index.most("en", ["mirror"])
     assert index.most("xx", ["mirror"]) == 0
-
-
-def test_coverage_is_a_share() -> None:
-    assert coverage({"a": 2.0, "b": 5.0}, 4.0) == {"a": 0.5, "b": 1.0}
-    assert coverage({}, 0.0) == {}
 
 
 def test_a_version_is_written_opened_and_read(settings: Settings) -> None:

@@ -12,7 +12,6 @@ from rag.align import alignments
 from rag.embed import bundled_student, embedding_fingerprint, load_embedder
 from rag.embed.static import StaticEncoder
 from rag.errors import ModelUnavailable
-from rag.table import ChunkTable, ChunkTableWriter
 
 FOLDER = Path(__file__).parent.parent / "rag" / "embed" / "student"
 SAME = {
@@ -128,29 +127,3 @@ def test_a_text_aligns_with_itself_and_nothing_with_nothing() -> None:
     np.testing.assert_allclose(alignments(question, [np.unique(question)], student), 1, atol=1e-5)
     assert alignments(empty, [np.unique(question)], student).tolist() == [0]
     assert alignments(question, [], student).shape == (0,)
-
-
-def test_rows_are_kept_by_chunk(tmp_path: Path) -> None:
-    writer = ChunkTableWriter(tmp_path / "table", 4)
-    names = [f"chunk {number}" for number in range(500)]
-    pieces = [np.arange(number % 7, dtype=np.uint16)[::-1] for number in range(500)]
-    vectors = np.random.default_rng(1).normal(size=(500, 4)).astype(np.float32)
-    writer.add(names[:200], vectors[:200], pieces[:200])
-    writer.add(names[200:], vectors[200:], pieces[200:])
-    assert writer.finish() == 500
-    table = ChunkTable(tmp_path / "table")
-    assert len(table) == 500
-    rows, found = table.get(["chunk 499", "unknown", "chunk 3"])
-    np.testing.assert_allclose(rows, [vectors[499], np.zeros(4), vectors[3]], rtol=1e-3)
-    assert [some.tolist() for some in found] == [[0, 1], [], [0, 1, 2]]
-    rows, found = table.get([])
-    assert rows.shape == (0, 4) and found == []
-
-
-def test_no_rows_and_broken_files(tmp_path: Path) -> None:
-    assert ChunkTableWriter(tmp_path, 4).finish() == 0
-    table = ChunkTable(tmp_path)
-    assert len(table) == 0 and table.get(["unknown"])[0].tolist() == [[0, 0, 0, 0]]
-    np.save(tmp_path / "starts.npy", np.array([0, 5], np.int64))
-    with pytest.raises(ValueError, match="not whole"):
-        ChunkTable(tmp_path)

@@ -84,15 +84,6 @@ def test_equal_chunks_come_by_their_ids(tmp_path: Path) -> None:
         store.close()
 
 
-def test_what_follows_a_chunk_is_kept(tmp_path: Path) -> None:
-    store = VectorStore(tmp_path)
-    chunks = [replace(chunk(number), separator=gap) for number, gap in enumerate((None, "", "\n\n", PAGE_BREAK))]
-    store.add(chunks, np.eye(4, 8, dtype=np.float32))
-    found = store.get("en", [item.id for item in chunks])
-    assert [found[item.id] for item in chunks] == chunks
-    store.close()
-
-
 def test_nothing_that_was_in_memory_stays_in_the_files(tmp_path: Path) -> None:
     store = VectorStore(tmp_path)
     store.add([chunk(number) for number in range(4)], np.eye(4, 8, dtype=np.float32))
