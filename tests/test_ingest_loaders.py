@@ -5,7 +5,8 @@ import pytest
 from pypdf import PdfReader, PdfWriter
 
 from ingest.blocks import Block, Loaded, page_text
-from ingest.loaders import LoadError, load
+from ingest.loaders import LoadError, load, pdf
+from ingest.loaders.pdf import load_pdf
 from tests.files import Placed, make_pdf, prose
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,7 +116,7 @@ def test_the_bundled_pdf_files_keep_hungarian_accents_and_hangul() -> None:
         (b"", "a.pdf", "empty"),
         (b"%PDF-1.4\nrubbish", "a.pdf", "damaged"),
         (b"just text", "a.pdf", "no PDF file"),
-        (make_pdf([[]]), "a.pdf", "no page has a text layer"),
+        (make_pdf([[]]), "a.pdf", "its pages are empty"),
         (make_pdf([[(290, 30, 8, "1")]]), "a.pdf", "no text besides"),
         (b"PK\x03\x04\x14\x00", "a.docx", "office document"),
         (b"<!DOCTYPE html><html>", "a.html", "web page"),
@@ -138,16 +139,28 @@ def protected(password: str) -> bytes:
     return stream.getvalue()
 
 
-def test_an_empty_password_is_tried_and_another_one_reported() -> None:
-    assert texts(load(protected(""), "a.pdf")) == ["A secret heron."]
-    with pytest.raises(LoadError, match="password"):
-        load(protected("heron"), "a.pdf")
+def test_an_empty_password_and_those_of_the_domain_are_tried_and_another_one_reported() -> None:
+    assert texts(load_pdf(protected(""), "a.pdf")) == ["A secret heron."]
+    assert texts(load_pdf(protected("heron"), "a.pdf", ["stork", "heron"])) == ["A secret heron."]
+    for passwords in ((), ("stork", "ibis")):
+        with pytest.raises(LoadError, match=r"\[passwords\] in domain.toml"):
+            load_pdf(protected("heron"), "a.pdf", passwords)
 
 
-def test_pages_without_text_are_noted() -> None:
-    document = load(make_pdf([prose(["A heron."]), []]), "a.pdf")
-    assert len(document.pages) == 2
-    assert "no text layer on page 2" in document.notes[0].replace(": ", " ").replace("page: ", "page ")
+def test_empty_pages_are_kept_without_a_note() -> None:
+    document = load_pdf(make_pdf([prose(["A heron."]), [], prose(["A stork."])]), "a.pdf")
+    assert [len(page) for page in document.pages] == [1, 0, 1]
+    assert not document.notes
+
+
+def test_more_text_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = make_pdf([prose(["A heron."] * 3)] * 2)
+    monkeypatch.setattr(pdf, "CHARACTER_LIMIT", 30)
+    with pytest.raises(LoadError, match="first 2 pages have more than"):
+        load_pdf(content, "a.pdf")
+    monkeypatch.setattr(pdf, "PAGE_LIMIT", 1)
+    with pytest.raises(LoadError, match="2 pages; at most 1"):
+        load_pdf(content, "a.pdf")
 
 
 HUNGARIAN = "név;hossz;élőhely\nszürke gém;95;nádas és tó\nfehér gólya;110;rét, mező és falu\nőszi lúd;80;hűvös tó\n"

@@ -1,0 +1,235 @@
+"""The runs of text on a page of a PDF file, with their place and look, as they read when the page is upright.
+
+Knows nothing of lines, columns or headings (see `layout`). PDFium is asked about words, not about characters: each call
+costs more than what it does. Imports PDFium: to be imported where a PDF file is read.
+"""
+
+import ctypes
+import functools
+import math
+import re
+from collections import Counter
+from typing import Any, NamedTuple
+
+import pypdfium2.raw as pdfium
+
+from ingest.loaders.layout import Segment
+
+# A gap of 1.2 letter sizes inside a line separates table cells or columns; letters are about 0.7 of their size high.
+_WIDE_GAP = 1.2 / 0.7
+_BOLD = re.compile(r"bold|black|heavy|cmbx|demi|-medi", re.IGNORECASE)
+# PDFium marks with the last two a hyphen that divides a word at a line's end.
+_PIECES = re.compile("([^\n\r\x02\ufffe \t\xa0]+)|[\n\r\x02\ufffe]+")
+_HYPHENS = ("\x02", "\ufffe")
+_SAMPLED_CHARACTERS = 40
+
+
+class _Box(NamedTuple):
+    """Left, right, bottom and top in points, in the upright page."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+class _Word(NamedTuple):
+    """Characters `start` to `end` (not included) of the page and the box around them."""
+
+    start: int
+    end: int
+    box: _Box
+
+
+def page_segments(page: Any) -> tuple[list[Segment], float]:
+    """The segments of a page in the order of its content stream, and the height of the upright page.
+
+    A segment ends at a line end and at a wide gap. Text that stands across the page's, such as the name of a vertical
+    axis, comes last; text that stands askew, such as a watermark, is left out unless there is no other.
+    """
+    textpage = page.get_textpage()
+    try:
+        return _PageText(page, textpage).segments()
+    finally:
+        textpage.close()
+
+
+class _PageText:
+    """One page's text as PDFium gives it, turned upright."""
+
+    def __init__(self, page: Any, textpage: Any) -> None:
+        self._raw = textpage.raw
+        self._text = _characters(self._raw)
+        self._frame = page.get_mediabox()
+        # Left, right, bottom, top: four references into one array, which is read at once.
+        self._values = (ctypes.c_double * 4)()
+        self._parts = [ctypes.c_double.from_buffer(self._values, 8 * place) for place in range(4)]
+        left, right, bottom, top = map(ctypes.byref, self._parts)
+        self._box_references = (left, right, bottom, top)
+        self._rectangle_references = (left, top, right, bottom)
+        self._font = ctypes.create_string_buffer(128)
+        self._flags = ctypes.c_int()
+        self._turn = self._usual_turn()
+
+    def segments(self) -> tuple[list[Segment], float]:
+        left, bottom, right, top = self._frame
+        upright: list[Segment] = []
+        across: list[Segment] = []
+        askew: list[Segment] = []
+        for words, hyphen in self._runs():
+            middle = self._middle(words)
+            segment = self._segment(words, middle, hyphen)
+            turn = _quarter(self._angle(middle))
+            (askew if turn is None else upright if turn == self._turn else across).append(segment)
+        # The numbers along a vertical axis say nothing.
+        across = [item for item in across if any(letter.isalpha() for letter in item.text)]
+        height = right - left if self._turn % 2 else top - bottom
+        return upright + across or askew, height
+
+    def _usual_turn(self) -> int:
+        """How many quarters to the left most of the text is turned, whatever the page's own turn."""
+        length = len(self._text)
+        step = max(1, length // _SAMPLED_CHARACTERS)
+        turns = Counter(
+            turn
+            for index in range(0, length, step)
+            if not self._text[index].isspace() and (turn := _quarter(self._angle(index))) is not None
+        )
+        return turns.most_common(1)[0][0] if turns else 0
+
+    def _angle(self, index: int) -> float:
+        return pdfium.FPDFText_GetCharAngle(self._raw, index)
+
+    def _runs(self) -> list[tuple[list[_Word], bool]]:
+        """Words that follow each other without a wide gap, and whether the last one is divided at the line's end."""
+        runs: list[tuple[list[_Word], bool]] = []
+        run: list[_Word] = []
+        for piece in _PIECES.finditer(self._text):
+            if piece[1] is None:
+                if run:
+                    runs.append((run, piece[0][0] in _HYPHENS))
+                    run = []
+                continue
+            start, end = piece.span()
+            while start < end and self._text[start] == "\0":
+                start += 1
+            while start < end and self._text[end - 1] == "\0":
+                end -= 1
+            if start == end:
+                continue
+            word = _Word(start, end, self._word_box(start, end))
+            if run and self._is_apart(run, word):
+                runs.append((run, False))
+                run = []
+            run.append(word)
+        if run:
+            runs.append((run, False))
+        return runs
+
+    def _is_apart(self, run: list[_Word], word: _Word) -> bool:
+        last = run[-1].box
+        height = last.top - last.bottom
+        gap = word.box.left - last.right
+        # Far below the limit whatever the letters are, or above it whichever is the tallest: nearly all words are.
+        if -0.5 * height < gap < 0.8 * height:
+            return False
+        if gap > _WIDE_GAP * max(item.box.top - item.box.bottom for item in run[-12:]):
+            return True
+        recent = [index for item in run[-12:] for index in range(item.start, item.end)][-12:]
+        boxes = [self._box(index) for index in recent]
+        return abs(self._box(word.start).left - boxes[-1].right) > _WIDE_GAP * max(
+            box.top - box.bottom for box in boxes
+        )
+
+    def _word_box(self, start: int, end: int) -> _Box:
+        if pdfium.FPDFText_CountRects(self._raw, start, end - start) == 1:
+            pdfium.FPDFText_GetRect(self._raw, 0, *self._rectangle_references)
+            left, right, bottom, top = self._values
+            if left < right:
+                return self._turned(left, right, bottom, top)
+        # Words of several text objects; letters without extent are in no rectangle.
+        return _around([self._box(index) for index in range(start, end)])
+
+    def _box(self, index: int) -> _Box:
+        pdfium.FPDFText_GetCharBox(self._raw, index, *self._box_references)
+        return self._turned(*self._values)
+
+    def _turned(self, left: float, right: float, bottom: float, top: float) -> _Box:
+        x, y, far_x, far_y = self._frame
+        if self._turn == 0:
+            return _Box(left - x, right - x, bottom - y, top - y)
+        if self._turn == 1:
+            return _Box(bottom - y, top - y, far_x - right, far_x - left)
+        if self._turn == 2:
+            return _Box(far_x - right, far_x - left, far_y - top, far_y - bottom)
+        return _Box(far_y - top, far_y - bottom, left - x, right - x)
+
+    def _middle(self, words: list[_Word]) -> int:
+        rest = sum(word.end - word.start for word in words) // 2
+        for word in words:
+            if rest < word.end - word.start:
+                return word.start + rest
+            rest -= word.end - word.start
+        return words[-1].end - 1
+
+    def _segment(self, words: list[_Word], middle: int, hyphen: bool) -> Segment:
+        text = " ".join(self._text[word.start : word.end] for word in words).replace("\0", "")
+        box = _around([word.box for word in words])
+        matrix = pdfium.FS_MATRIX()
+        scale = math.hypot(matrix.c, matrix.d) if pdfium.FPDFText_GetMatrix(self._raw, middle, matrix) else 1.0
+        size = pdfium.FPDFText_GetFontSize(self._raw, middle) * scale
+        # The stated size misses a scale set outside the text object; the height of the letters shows it.
+        tall = self._letter_height(middle) >= 0.4 * size
+        if not tall or box.top - box.bottom > 1.3 * size:
+            indexes = [index for word in words for index in range(word.start, word.end)]
+            if box.top - box.bottom > 1.3 * size or not any(self._letter_height(i) >= 0.4 * size for i in indexes):
+                height = max(map(self._letter_height, indexes))
+                if height and not 0.4 * size <= height <= 1.3 * size:
+                    size = height / 0.72
+        pdfium.FPDFText_GetFontInfo(self._raw, middle, self._font, len(self._font), self._flags)
+        bold = _is_bold(self._font.value) or pdfium.FPDFText_GetFontWeight(self._raw, middle) >= 600
+        # Characters above the basic plane may come as two surrogates.
+        if not text.isascii():
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return Segment(text, *box, size=size or 1.0, bold=bold, hyphen=hyphen)
+
+    def _letter_height(self, index: int) -> float:
+        if not self._text[index].isalnum():
+            return 0.0
+        box = self._box(index)
+        return box.top - box.bottom
+
+
+def _characters(raw: Any) -> str:
+    """The page's characters, one for each index of PDFium; those without a meaning are NUL."""
+    count = pdfium.FPDFText_CountChars(raw)
+    if count <= 0:
+        return ""
+    units = (ctypes.c_ushort * (count + 1))()
+    written = pdfium.FPDFText_GetText(raw, 0, count, units)
+    text = bytes(units)[: 2 * count].decode("utf-16-le", "surrogatepass")
+    # Characters without a meaning are left out there, and those above the basic plane count twice.
+    if written == count + 1 and len(text) == count and not re.search("[\0\ud800-\udfff]", text):
+        return text
+    unicode = pdfium.FPDFText_GetUnicode
+    codes = (unicode(raw, index) for index in range(count))
+    return "".join(chr(code) if code <= 0x10FFFF else "\0" for code in codes)
+
+
+def _around(boxes: list[_Box]) -> _Box:
+    if len(boxes) == 1:
+        return boxes[0]
+    lefts, rights, bottoms, tops = zip(*boxes, strict=True)
+    return _Box(min(lefts), max(rights), min(bottoms), max(tops))
+
+
+def _quarter(angle: float) -> int | None:
+    """The quarters of a turn nearest to an angle in radians, None where it is far from any."""
+    quarters = angle / (math.pi / 2)
+    nearest = round(quarters)
+    return nearest % 4 if abs(quarters - nearest) < 0.12 else None
+
+
+@functools.lru_cache(256)
+def _is_bold(font: bytes) -> bool:
+    return bool(_BOLD.search(font.decode("utf-8", "replace")))
