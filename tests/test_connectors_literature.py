@@ -284,6 +284,12 @@ def test_arxiv_refuses_what_is_no_feed(content: bytes) -> None:
         read_feed(content, "")
 
 
+def test_arxiv_feed_that_declares_entities_is_refused_however_small() -> None:
+    content = feed(preprints(1), 1, 0).replace(b"<feed ", b'<!DOCTYPE feed [<!ENTITY a "x">]><feed ', 1)
+    with pytest.raises(BadAnswer, match="declares a document type"):
+        read_feed(content, "")
+
+
 def test_arxiv_abstracts_over_several_pages(server: Server, tmp_path: Path) -> None:
     archive = Archive(server, preprints(250))
     steps: list[tuple[int, int]] = []
@@ -1008,8 +1014,11 @@ def test_wikipedia_category_and_its_subcategories(server: Server, tmp_path: Path
     assert ([item.title for item in fetched], problems) == (list("ABCDE"), [])
     fetched, _ = run(wiki.source(category="Űr", depth=1), tmp_path / "deep")
     assert [item.title for item in fetched] == list("ABCDEF")
+    server.requests.clear()
     fetched, _ = run(wiki.source(category="Űr", depth=3), tmp_path / "deeper")
     assert [item.title for item in fetched] == list("ABCDEFG")
+    listed = [name for name in asked(server, "/w/api.php", "gcmtitle") if name]
+    assert listed == ["Category:Űr"] * 3 + ["Category:Mély"] + ["Category:Még mélyebb"]
     fetched, _ = run(wiki.source(category="Űr", depth=3, most=3), tmp_path / "few")
     assert [item.title for item in fetched] == list("ABC")
 
