@@ -122,11 +122,11 @@ def _region(body: Element, main: str) -> Element:
     stated = [item for item in body.iter() if local(item) == "main" or attribute(item, "role") == "main"]
     if len(stated) == 1 and len(clean(text_of(stated[0]))) >= _LEAST_CHARACTERS:
         return stated[0]
-    lines = {line for line in map(_bare, main.split("\n")) if line}
+    lines = "\n".join(map(_bare, main.split("\n")))
     held: dict[Element, int] = {}
     total = 0
     for element, block in html_blocks(body):
-        if _bare(block.text) in lines or any(_bare(block.text) in line for line in lines):
+        if _bare(block.text) in lines:
             total += len(block.text)
             for ancestor in (element, *element.iterancestors()):
                 held[ancestor] = held.get(ancestor, 0) + len(block.text)
