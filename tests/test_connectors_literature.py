@@ -15,11 +15,12 @@ import pytest
 
 from ingest.connectors import Connector, Fetched
 from ingest.connectors.arxiv import Arxiv, read_feed
+from ingest.connectors.extract import read_sections
 from ingest.connectors.http import Budget, Fetcher
 from ingest.connectors.listing import BadAnswer, Refused
 from ingest.connectors.ntrs import Ntrs, read_results
 from ingest.connectors.store import Section
-from ingest.connectors.wikipedia import Wikipedia, read_sections
+from ingest.connectors.wikipedia import Wikipedia
 from ingest.loaders import load
 from ingest.report import Problem
 from rag.errors import ConfigurationError
@@ -412,19 +413,25 @@ def test_arxiv_changed_abstract_replaces_the_old_one(server: Server, tmp_path: P
 
 
 def test_arxiv_paper_without_pdf_is_its_abstract_and_not_asked_again(server: Server, tmp_path: Path) -> None:
-    archive = Archive(server, preprints(3))
+    archive = Archive(server, preprints(2))
     server.put("/pdf/2401.00001v1", Reply(status=404))
-    server.put("/pdf/2401.00002v1", Reply(b"<html>captcha</html>"))
     fetched, problems = run(archive.source(full_text=True), tmp_path / "arxiv")
-    assert [item.path.suffix for item in fetched] == [".pdf", ".json", ".json"]
-    assert [(p.source, p.reason) for p in problems] == [
-        ("arxiv/2401.00002v1", "its full text is no PDF file: its abstract is used")
-    ]
+    assert ([item.path.suffix for item in fetched], problems) == ([".pdf", ".json"], [])
     again, problems = run(archive.source(full_text=True), tmp_path / "arxiv")
-    assert (again, problems, len(archive.downloads())) == (fetched, [], 3)
+    assert (again, problems, len(archive.downloads())) == (fetched, [], 2)
     archive.papers[1] = replace(archive.papers[1], version=2)
     again, _ = run(archive.source(full_text=True), tmp_path / "arxiv")
-    assert [item.path.suffix for item in again] == [".pdf", ".pdf", ".json"]
+    assert [item.path.suffix for item in again] == [".pdf", ".pdf"]
+
+
+def test_arxiv_page_in_place_of_a_pdf_is_not_believed(server: Server, tmp_path: Path) -> None:
+    archive = Archive(server, preprints(1))
+    server.put("/pdf/2401.00000v1", Reply(b"<html>are you a robot?</html>"), Reply(PDF))
+    fetched, problems = run(archive.source(full_text=True), tmp_path / "arxiv")
+    assert [item.path.suffix for item in fetched] == [".json"]
+    assert "gives no PDF file" in problems[0].reason
+    fetched, problems = run(archive.source(full_text=True), tmp_path / "arxiv")
+    assert ([item.path.suffix for item in fetched], problems) == ([".pdf"], [])
 
 
 def test_arxiv_download_that_fails_is_tried_at_the_next_run(server: Server, tmp_path: Path) -> None:
@@ -525,23 +532,28 @@ def test_arxiv_damaged_folder_is_mended(server: Server, tmp_path: Path, damage: 
     archive = Archive(server, preprints(4))
     folder = tmp_path / "arxiv"
     before, _ = run(archive.source(full_text=True), folder)
+    (tmp_path / "foreign.pdf").write_bytes(PDF)
     if damage == "file":
         before[2].path.unlink()
     elif damage == "database":
         (folder / "state.sqlite3").write_bytes(b"not a database at all" * 400)
     else:
         (folder / ("0" * 40 + ".pdf")).write_bytes(PDF)
-        (folder / "half.json.123.tmp").write_bytes(b"{")
+        (folder / ("1" * 40 + ".json.123.tmp")).write_bytes(b"{")
+        (tmp_path / "foreign.pdf").rename(folder / "foreign.pdf")
     after, problems = run(archive.source(full_text=True), folder)
     assert (after, problems) == (before, [])
     assert len(archive.downloads()) == {"file": 5, "database": 8, "stray": 4}[damage]
-    assert files(folder) == {item.path.name for item in after}
+    # What is not its own the connector leaves alone.
+    assert files(folder) - {"foreign.pdf"} == {item.path.name for item in after}
+    assert (folder / "foreign.pdf").exists() == (damage == "stray")
 
 
 CHILD = """
 import sys
 from pathlib import Path
 from ingest.connectors.arxiv import Arxiv
+from ingest.connectors.extract import read_sections
 from ingest.connectors.http import Fetcher
 url, folder = sys.argv[1], Path(sys.argv[2])
 source = Arxiv("sail", most=1000, full_text=True, api=url + "/api/query", files=url + "/pdf", interval=0.0)

@@ -98,7 +98,9 @@ class Arxiv:
             return read_feed(answer.content, self.files)
 
         question = f"{self.api} {self._search()} {self.most} {self.full_text}"
-        listing = Listing("arxiv", question, read, self.most, _PAGE_SIZE, self.full_text, self.interval)
+        listing = Listing(
+            f"arxiv {self._search()[:80]}", question, read, self.most, _PAGE_SIZE, self.full_text, self.interval
+        )
         return listing.fetch(folder, fetcher, progress)
 
     def _search(self) -> str:

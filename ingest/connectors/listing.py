@@ -18,7 +18,7 @@ _FAILURES_NAMED = 8
 _RESUMED_SECONDS = 86_400
 _AGAIN = "run make ingest again later"
 _EMPTY = "the server gave an empty page"
-_NO_FULL_TEXT = " no full text"
+_WEEK = 604_800
 
 
 class BadAnswer(Exception):
@@ -180,8 +180,8 @@ class _Walk:
         kept = self._store.version(entry.identifier) or ""
         if kept == wanted:
             self._store.describe(entry, self._number)
-        elif kept.startswith(f"{entry.version} record ") and kept.endswith(_NO_FULL_TEXT):
-            self._keep_record(entry, _NO_FULL_TEXT)
+        elif kept.startswith(f"{entry.version} record ") and kept.endswith(_no_full_text()):
+            self._keep_record(entry, _no_full_text())
         else:
             self._download(entry, wanted, kept)
 
@@ -198,21 +198,20 @@ class _Walk:
             raise
         except FetchError as error:
             if error.gone:
-                self._keep_record(entry, _NO_FULL_TEXT)
-                return
-            self._failures += 1
-            if self._failures <= _FAILURES_NAMED:
-                self.problems.append(Problem(entry.source, f"its full text could not be fetched: {error}"))
-            self._keep_without(entry, kept)
+                self._keep_record(entry, _no_full_text())
+            else:
+                self._keep_without(entry, kept, str(error))
             return
         if b"%PDF-" in response.content[:1024]:
             self._store.keep(entry, wanted, response.content, ".pdf", self._number)
         else:
-            self.problems.append(Problem(entry.source, "its full text is no PDF file: its abstract is used"))
-            self._keep_record(entry, _NO_FULL_TEXT)
+            self._keep_without(entry, kept, f"{entry.download} gives no PDF file; {_AGAIN}")
 
-    def _keep_without(self, entry: Entry, kept: str) -> None:
+    def _keep_without(self, entry: Entry, kept: str, reason: str) -> None:
         """An older full text says more than a newer abstract; without one the abstract has to do."""
+        self._failures += 1
+        if self._failures <= _FAILURES_NAMED:
+            self.problems.append(Problem(entry.source, f"its full text could not be fetched: {reason}"))
         if kept.endswith(" pdf"):
             self._store.seen(entry.identifier, self._number)
         else:
@@ -235,6 +234,11 @@ class _Walk:
 
     def _report(self, reason: str) -> None:
         self.problems.append(Problem(self._listing.name, reason))
+
+
+def _no_full_text() -> str:
+    """Marks a record whose full text the server does not have; in another week it is asked for again."""
+    return f" no full text {int(time.time()) // _WEEK}"
 
 
 def _number(value: object) -> int:

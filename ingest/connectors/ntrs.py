@@ -62,7 +62,9 @@ class Ntrs:
             return read_results(answer.content, self.api)
 
         question = f"{self.api} {flatten(self.query)} {self.most} {self.full_text}"
-        listing = Listing("ntrs", question, read, self.most, _PAGE_SIZE, self.full_text, self.interval)
+        listing = Listing(
+            f"ntrs {flatten(self.query)[:80]}", question, read, self.most, _PAGE_SIZE, self.full_text, self.interval
+        )
         return listing.fetch(folder, fetcher, progress)
 
 

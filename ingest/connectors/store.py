@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,9 +11,11 @@ from types import TracebackType
 from typing import Self
 
 from ingest.connectors import Fetched, file_name, write_atomically
+from rag.errors import LacertaError
 
 _DATABASE = "state.sqlite3"
-_TEMPORARY = ".tmp"
+# The hash that `file_name` makes; with more behind it while it is written.
+_OWN_NAME = re.compile(r"[0-9a-f]{40}\.")
 # A description that a power cut takes back is made again; so the log of the database need not reach the disk each time.
 _TABLES = """
 PRAGMA journal_mode = WAL;
@@ -91,7 +94,16 @@ class Store:
         return row[0] if row else None
 
     def keep(self, entry: Entry, version: str, content: bytes, suffix: str, listing: int) -> None:
-        """Keeps `content` as the document, in place of what was kept of it before."""
+        """Keeps `content` as the document, in place of what was kept of it. Raises LacertaError on a full disk."""
+        try:
+            self._keep(entry, version, content, suffix, listing)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise LacertaError(
+                f"{entry.source} could not be written to {self._folder} ({error}): make room on the disk, then run"
+                " make ingest again."
+            ) from error
+
+    def _keep(self, entry: Entry, version: str, content: bytes, suffix: str, listing: int) -> None:
         digest = hashlib.sha256(content).hexdigest()
         path = self._folder / file_name(f"{entry.identifier}\0{version}\0{digest}", suffix)
         if not path.exists():
@@ -153,7 +165,9 @@ class Store:
             return _connect(path)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
-                raise
+                raise LacertaError(
+                    f"{path} could not be opened ({error}): let the other run end, or make room on the disk."
+                ) from error
             # Not a database any more: what it described is fetched again.
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -168,7 +182,7 @@ class Store:
         named = dict(self._database.execute("SELECT file, identifier FROM documents").fetchall())
         present = {path.name for path in self._folder.iterdir() if path.is_file()}
         for name in present - named.keys():
-            if name.endswith((".json", ".pdf", _TEMPORARY)):
+            if _OWN_NAME.match(name):
                 (self._folder / name).unlink(missing_ok=True)
         for name in named.keys() - present:
             self._database.execute("DELETE FROM documents WHERE identifier = ?", (named[name],))
