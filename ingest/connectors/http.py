@@ -66,6 +66,10 @@ class FetchError(LacertaError):
         return self.status in (404, 410)
 
 
+class RefusedURL(FetchError):
+    """A URL, or one that it redirects to, that this run may not ask: another host, no http, no URL at all."""
+
+
 class BudgetExhausted(FetchError):
     """The run has spent its budget: no further request is sent. What was fetched is kept; the next run goes on."""
 
@@ -177,17 +181,17 @@ class Fetcher:
             target = httpx.URL(url)
             host = target.raw_host.decode("ascii").lower()
         except (httpx.InvalidURL, UnicodeError) as error:
-            raise FetchError(first, f"{where}is no URL ({error}): correct it.") from error
+            raise RefusedURL(first, f"{where}is no URL ({error}): correct it.") from error
         if target.scheme not in ("http", "https") or not host:
-            raise FetchError(first, f"{where}is not an http or https URL: give one.")
+            raise RefusedURL(first, f"{where}is not an http or https URL: give one.")
         if target.port is not None and not 1 <= target.port <= 65535:
-            raise FetchError(first, f"{where}has the port {target.port}, must be 1 to 65535: correct it.")
+            raise RefusedURL(first, f"{where}has the port {target.port}, must be 1 to 65535: correct it.")
         if target.userinfo:
-            raise FetchError(first, f"{where}has a user name in it: give the URL without one.")
+            raise RefusedURL(first, f"{where}has a user name in it: give the URL without one.")
         for allowed in (self._hosts, hosts):
             if allowed is not None and host not in allowed:
                 names = ", ".join(sorted(allowed)[:5]) or "none"
-                raise FetchError(first, f"{where}is on the host {host}, not among those allowed ({names}): add it.")
+                raise RefusedURL(first, f"{where}is on the host {host}, not among those allowed ({names}): add it.")
         return target
 
     def _get_one(
