@@ -959,6 +959,11 @@ def test_wikipedia_sections_have_their_headings() -> None:
     assert read_sections("== Jegyzetek ==\nEz lista.\n") == ()
 
 
+@pytest.mark.parametrize("line", ["==" + " " * 200_000 + "x", "=" * 200_000 + "x", "{\\displaystyle " * 20_000])
+def test_wikipedia_long_lines_are_no_headings(line: str) -> None:
+    assert [section.heading for section in read_sections(f"Before.\n{line}\nAfter.")] == [""]
+
+
 def test_wikipedia_formulas_come_once() -> None:
     signs = "\n\n  \n    \n      \n        F\n        =\n        m\n        a\n      \n    \n    "
     text = (

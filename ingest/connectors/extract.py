@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from ingest.connectors.store import Section
 from rag.text import flatten, normalise
 
-_HEADING = re.compile(r"^(={2,6})[ \t]*(.+?)[ \t]*\1[ \t]*$", re.MULTILINE)
+# Bounded, so that a long line of spaces or signs is no work.
+_HEADING = re.compile(r"^(={2,6})([^\n]{1,300}?)\1[ \t]*$", re.MULTILINE)
 _FORMULA = "{\\displaystyle"
 _AFTER_FORMULA = re.compile(r"[ \t]*(?:\n[ \t]+(?=\n))?\n?")
 _APPARATUS = frozenset(
