@@ -5,7 +5,7 @@ FILE_SECONDS = 120.0
 MEMORY_BYTES = 2_000_000_000
 """Address space of the process that parses, so that two of them and the ingest fit into 8 GB with room to spare."""
 
-PAGES = 10_000
+PAGES = 5_000
 TEXT_BYTES = 100_000_000
 """Of a file that is text itself."""
 
@@ -14,3 +14,6 @@ TEXT_CHARACTERS = 30_000_000
 
 ANSWER_BYTES = 250_000_000
 """Of that text as it comes from the process that parses."""
+
+BEATS = 1_000
+"""How often the seconds of a file begin anew because a part of it is done (see `pulse`)."""

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ingest.limits import ANSWER_BYTES, FILE_BYTES, MEMORY_BYTES, PAGES, TEXT_CHARACTERS
+from ingest.limits import ANSWER_BYTES, MEMORY_BYTES, PAGES, TEXT_CHARACTERS
 from ingest.loaders import LoadError, load
-from ingest.sources import open_file, shown
+from ingest.pulse import listen
+from ingest.sources import open_file, shown, unreadable
 
 _REASON_CHARACTERS = 400
 
@@ -33,9 +34,22 @@ def main() -> None:
     os.dup2(nothing, 1)
     fcntl.fcntl(requests, fcntl.F_SETOWN, os.getpid())
     with os.fdopen(requests, "rb") as lines, os.fdopen(answers, "wb") as target:
+        seconds = 0.0
+
+        def begin_anew() -> None:
+            used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+            _limit(resource.RLIMIT_CPU, int(used + seconds) + 2)
+
+        def beat() -> None:
+            begin_anew()
+            target.write(b"\n")
+            target.flush()
+
+        listen(beat)
         for line in lines:
             request = json.loads(line)
-            _limit(resource.RLIMIT_CPU, int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) + request["seconds"]) + 2)
+            seconds = request["seconds"]
+            begin_anew()
             _end_with_ingest(requests, True)
             answer = _answered(Path(request["path"]), request["source"], request["passwords"])
             _end_with_ingest(requests, False)
@@ -69,7 +83,7 @@ def _answered(path: Path, source: str, passwords: Sequence[str]) -> bytes:
     except LoadError as error:
         reason, tired = str(error), False
     except OSError as error:
-        reason, tired = f"it cannot be read ({error.strerror or error}): check it and its permissions", False
+        reason, tired = unreadable(error), False
     except MemoryError:
         reason, tired = f"reading it takes more than {MEMORY_BYTES / 1e9:.0f} GB of memory: split it", True
     except RecursionError:
@@ -83,7 +97,7 @@ def _answered(path: Path, source: str, passwords: Sequence[str]) -> bytes:
 
 def _document(path: Path, source: str, passwords: Sequence[str]) -> dict[str, Any]:
     content = _read(path)
-    document = load(content, source, *([tuple(passwords)] if passwords else []))
+    document = load(content, source, tuple(passwords))
     if len(document.pages) > PAGES:
         raise LoadError(f"it has {len(document.pages):,} pages, at most {PAGES:,} are read: split it")
     if sum(len(block.text) for page in document.pages for block in page) > TEXT_CHARACTERS:
@@ -94,8 +108,6 @@ def _document(path: Path, source: str, passwords: Sequence[str]) -> dict[str, An
 def _read(path: Path) -> bytes:
     with open_file(path) as stream:
         before = os.fstat(stream.fileno())
-        if before.st_size > FILE_BYTES:
-            raise LoadError(f"it has {before.st_size / 1e6:.0f} MB, at most {FILE_BYTES / 1e6:.0f} are read: split it")
         # A byte more than there are shows a file that grows, and a file that never ends is not read to its end.
         content = stream.read(before.st_size + 1)
         after = os.fstat(stream.fileno())

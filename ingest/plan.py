@@ -11,7 +11,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from ingest.report import Problem
-from ingest.sources import SourceFile
+from ingest.sources import SourceFile, hash_file, unreadable
 from rag.index import Manifest
 from rag.settings import ROOT, Domain
 
@@ -78,11 +78,9 @@ def read_contents(
     problems: list[Problem] = []
     for number, file in enumerate(files, 1):
         try:
-            with file.path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                sizes[digest] = stream.tell()
+            digest, sizes[digest] = hash_file(file.path)
         except OSError as error:
-            problems.append(Problem(file.source, f"it cannot be read ({error.strerror}): check its permissions"))
+            problems.append(Problem(file.source, unreadable(error)))
             continue
         grouped.setdefault(digest, []).append(file)
         progress(number, len(files))

@@ -1,5 +1,7 @@
 """Which files a domain's documents come from, and how they are opened. Knows nothing of what is in them."""
 
+import errno
+import hashlib
 import os
 import stat
 import unicodedata
@@ -9,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from ingest.limits import FILE_BYTES
 from rag.errors import LacertaError
 from rag.settings import Domain
 
@@ -17,6 +20,7 @@ _SKIPPED_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 _SKIPPED_SUFFIXES = (".tmp", ".part", ".crdownload", "~")
 # Characters that turn the text around them, on a terminal as on a page.
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_PIECE = 1 << 20
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -73,16 +77,40 @@ def find_files(domain: Domain, paths: Sequence[Path] = ()) -> tuple[list[SourceF
 def open_file(path: Path) -> BinaryIO:
     """The file at `path`, for reading, never waiting for a pipe or following a link that took its place meanwhile.
 
-    Raises OSError, also for what is no regular file.
+    Raises OSError, also for what is no regular file (EINVAL) or has more than `FILE_BYTES` (EFBIG).
     """
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(None, "it is no regular file", str(path))
+        state = os.fstat(handle)
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError(errno.EINVAL, "no regular file", str(path))
+        if state.st_size > FILE_BYTES:
+            raise OSError(errno.EFBIG, f"{state.st_size / 1e6:.0f} MB", str(path))
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
         raise
+
+
+def hash_file(path: Path) -> tuple[str, int]:
+    """The SHA-256 and the size of a file as it was when it was opened. Raises OSError as `open_file` does."""
+    digest = hashlib.sha256()
+    with open_file(path) as stream:
+        size = left = os.fstat(stream.fileno()).st_size
+        # A file that grows is not followed.
+        while left and (piece := stream.read(min(left, _PIECE))):
+            digest.update(piece)
+            left -= len(piece)
+    return digest.hexdigest(), size - left
+
+
+def unreadable(error: OSError) -> str:
+    """Why a file could not be opened or read, and what to do."""
+    if error.errno == errno.EFBIG:
+        return f"it has {error.strerror}, at most {FILE_BYTES / 1e6:.0f} are read: split it"
+    if error.errno in (errno.EINVAL, errno.ELOOP, errno.ENXIO):
+        return "it is no regular file: put the file itself there"
+    return f"it cannot be read ({error.strerror or error}): check it and its permissions"
 
 
 def shown(name: str) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from ingest.blocks import Loaded
-from ingest.limits import ANSWER_BYTES, FILE_SECONDS
+from ingest.limits import ANSWER_BYTES, BEATS, FILE_SECONDS
 from ingest.loaders.errors import LoadError
 from rag.settings import ROOT
 
@@ -129,7 +129,7 @@ class Worker:
         poll = select.poll()
         poll.register(handle, select.POLLIN)
         deadline = time.monotonic() + self._seconds
-        answer = bytearray()
+        answer, beats = bytearray(), 0
         while not answer.endswith(b"\n"):
             if len(answer) > ANSWER_BYTES:
                 raise _Stopped(f"what it holds takes more than {ANSWER_BYTES / 1e6:.0f} MB: split it")
@@ -139,6 +139,13 @@ class Worker:
             piece = os.read(handle, _PIECE)
             if not piece:
                 raise self._death(process)
+            if not answer and piece[:1] == b"\n":
+                # Empty lines before the answer: parts of the file are done.
+                beats += len(piece)
+                piece = piece.lstrip(b"\n")
+                beats -= len(piece)
+                if beats <= BEATS:
+                    deadline = time.monotonic() + self._seconds
             answer += piece
         return answer
 

@@ -2,6 +2,7 @@
 
 import codecs
 
+from ingest.limits import TEXT_BYTES
 from ingest.loaders.errors import LoadError
 from rag.languages import detect
 
@@ -18,8 +19,12 @@ _SAMPLE = 200_000
 def decode(content: bytes) -> str:
     """The text of a file in UTF-8, UTF-16, cp949, cp1250, cp1252 or what charset-normalizer makes of it.
 
-    Raises LoadError for content that is no text.
+    Raises LoadError for content that is no text, or more than `TEXT_BYTES`.
     """
+    if len(content) > TEXT_BYTES:
+        raise LoadError(
+            f"it has {len(content) / 1e6:.0f} MB of text, at most {TEXT_BYTES / 1e6:.0f} are read: split it"
+        )
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return _strict(content, encoding)
