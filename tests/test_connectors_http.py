@@ -325,6 +325,12 @@ def test_damaged_packing_is_an_error(tmp_path: Path, server: Server, body: bytes
         http.get(server.url("/"))
 
 
+def test_packing_of_endless_small_members_ends(tmp_path: Path, server: Server) -> None:
+    server.put("/", Reply(gzip.compress(b"") * 200_000, headers={"Content-Encoding": "gzip"}))
+    with fetcher(tmp_path) as http, pytest.raises(FetchError, match="more than 100 members"):
+        http.get(server.url("/"))
+
+
 def test_a_packing_not_asked_for_is_an_error(tmp_path: Path, server: Server) -> None:
     server.put("/", Reply(b"x", headers={"Content-Encoding": "br"}))
     with fetcher(tmp_path) as http, pytest.raises(FetchError, match="packed as br"):

@@ -6,7 +6,6 @@ Connections are direct: a proxy would resolve names itself, and the check of add
 import random
 import ssl
 import time
-import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +17,12 @@ import httpcore
 import httpx
 
 from ingest.connectors.address import GuardedBackend, RefusedAddress, Resolve
+from ingest.connectors.body import Partial, too_large, unpacked
 from ingest.connectors.cache import Cache, Entry
+from ingest.connectors.errors import BudgetExhausted, FetchError, RefusedURL
 from rag.errors import ConfigurationError, LacertaError
+
+__all__ = ["Budget", "BudgetExhausted", "FetchError", "Fetcher", "RefusedURL", "Response"]
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
@@ -49,29 +52,6 @@ class Response:
     headers: Mapping[str, str]
     content: bytes
     from_cache: bool = False
-
-
-class FetchError(LacertaError):
-    """A URL that could not be had. `status` is the server's last answer, 0 without one."""
-
-    def __init__(self, url: str, reason: str, status: int = 0) -> None:
-        super().__init__(f"{url}: {reason}")
-        self.url = url
-        self.reason = reason
-        self.status = status
-
-    @property
-    def gone(self) -> bool:
-        """Whether the server says that there is no such document (any more)."""
-        return self.status in (404, 410)
-
-
-class RefusedURL(FetchError):
-    """A URL, or one that it redirects to, that this run may not ask: another host, no http, no URL at all."""
-
-
-class BudgetExhausted(FetchError):
-    """The run has spent its budget: no further request is sent. What was fetched is kept; the next run goes on."""
 
 
 class _Retry(Exception):
@@ -207,7 +187,7 @@ class Fetcher:
             raise FetchError(
                 url, f"{host} failed {_UNREACHABLE} times in a row and is not asked again now: run again later."
             )
-        partial = _Partial()
+        partial = Partial()
         for attempt in range(1, self._tries + 1):
             self._wait_for_turn(url, host, interval)
             try:
@@ -264,7 +244,7 @@ class Fetcher:
         self.requests += 1
 
     def _attempt(
-        self, url: str, target: httpx.URL, accept: str, largest: int, entry: Entry | None, partial: "_Partial"
+        self, url: str, target: httpx.URL, accept: str, largest: int, entry: Entry | None, partial: "Partial"
     ) -> Response:
         headers = {
             "Host": target.netloc.decode("ascii"),
@@ -296,7 +276,7 @@ class Fetcher:
                 raise BudgetExhausted(url, _spent(f"{self.budget.seconds:g} seconds")) from error
             raise _Retry(f"the connection failed: {str(error) or type(error).__name__}") from error
 
-    def _read(self, url: str, answer: httpcore.Response, largest: int, partial: "_Partial") -> Response:
+    def _read(self, url: str, answer: httpcore.Response, largest: int, partial: "Partial") -> Response:
         headers: dict[str, str] = {}
         for raw_name, raw_value in answer.headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -321,70 +301,22 @@ class Fetcher:
         else:
             raise FetchError(url, f"the server answers {status}, which is not understood.", status)
         self._read_body(url, answer, headers, largest, partial)
-        content = _unpacked(url, bytes(partial.content), partial.encoding, largest)
+        content = unpacked(url, bytes(partial.content), partial.encoding, largest)
         return Response(url, 200 if status == 206 else status, headers, content)
 
     def _read_body(
-        self, url: str, answer: httpcore.Response, headers: Mapping[str, str], largest: int, partial: "_Partial"
+        self, url: str, answer: httpcore.Response, headers: Mapping[str, str], largest: int, partial: "Partial"
     ) -> None:
         declared = headers.get("content-length", "")
         if declared.isascii() and declared.isdigit() and len(partial.content) + int(declared) > largest:
-            raise _too_large(url, largest)
+            raise too_large(url, largest)
         for part in answer.iter_stream():
             self.received += len(part)
             partial.content += part
             if len(partial.content) > largest:
-                raise _too_large(url, largest)
+                raise too_large(url, largest)
             if self.received > self.budget.bytes:
                 raise BudgetExhausted(url, _spent(f"{self.budget.bytes} bytes"))
-
-
-class _Partial:
-    """What of a document has come so far, in the packed form in which it was sent."""
-
-    def __init__(self) -> None:
-        self.content = bytearray()
-        self.encoding = ""
-        self._tag = ""
-
-    def begin(self, headers: Mapping[str, str]) -> None:
-        self.content.clear()
-        self.encoding = headers.get("content-encoding", "").strip().lower()
-        tag = headers.get("etag", "")
-        # Only a strong tag says that the bytes are the same (RFC 9110, 13.1.5).
-        resumable = tag.startswith('"') and headers.get("accept-ranges", "").lower() == "bytes"
-        self._tag = tag if resumable else ""
-
-    def range_headers(self) -> dict[str, str]:
-        if not self.content or not self._tag:
-            return {}
-        return {"Range": f"bytes={len(self.content)}-", "If-Range": self._tag}
-
-    def goes_on(self, headers: Mapping[str, str]) -> bool:
-        start = headers.get("content-range", "").removeprefix("bytes ").split("-")[0].strip()
-        same = headers.get("etag", self._tag) == self._tag
-        return bool(self.content) and same and start == str(len(self.content))
-
-
-def _unpacked(url: str, content: bytes, encoding: str, largest: int) -> bytes:
-    if encoding in ("", "identity"):
-        return content
-    if encoding not in ("gzip", "x-gzip"):
-        raise FetchError(url, f"is sent packed as {encoding}, which was not asked for: nothing can be done here.")
-    unpacked = bytearray()
-    while content:
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            unpacked += unpacker.decompress(content, largest + 1 - len(unpacked))
-        except zlib.error as error:
-            raise FetchError(url, f"its gzip packing is damaged ({error}): run again later.") from error
-        if len(unpacked) > largest:
-            raise _too_large(url, largest)
-        if not unpacker.eof:
-            raise FetchError(url, "its gzip packing ends too early: run again later.")
-        # A gzip file may have several members; what follows them otherwise is padding.
-        content = unpacker.unused_data if unpacker.unused_data.startswith(b"\x1f\x8b") else b""
-    return bytes(unpacked)
 
 
 def _retry_after(value: str) -> float:
@@ -397,10 +329,6 @@ def _retry_after(value: str) -> float:
     except ValueError:
         return 0.0
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
-
-
-def _too_large(url: str, largest: int) -> FetchError:
-    return FetchError(url, f"has more than {largest} bytes: raise the limit, or download it by hand.")
 
 
 def _spent(what: str) -> str:

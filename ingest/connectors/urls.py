@@ -17,6 +17,7 @@ _TRACKING = re.compile(
     re.IGNORECASE,
 )
 _SESSION_PATH = re.compile(r";jsessionid=[^/?;]*", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|[0-9a-f:.]+")
 _PERCENT = re.compile(r"%[0-9a-fA-F]{2}")
 # Numbers, and long hexadecimal or mixed names, tell pages made from one template apart.
 _VARIABLE = re.compile(r"\d+|[0-9a-f]{16,}", re.IGNORECASE)
@@ -31,12 +32,16 @@ def normal_url(url: str, base: str = "") -> str | None:
     """
     url = "".join(letter for letter in url.strip() if letter not in "\t\r\n")
     try:
-        # A backslash is a slash in every browser, spaces are percent-encoded.
-        joined = httpx.URL(base).join(url.replace("\\", "/")) if base else httpx.URL(url)
+        # Before the query a backslash is a slash in every browser.
+        path, mark, query = url.partition("?")
+        url = path.replace("\\", "/") + mark + query
+        joined = httpx.URL(base).join(url) if base else httpx.URL(url)
         if joined.scheme not in _DEFAULT_PORTS or not joined.host or joined.userinfo:
             return None
         path, _, query = joined.raw_path.decode("ascii").partition("?")
         host = joined.raw_host.decode("ascii").lower().rstrip(".")
+        if not _HOST.fullmatch(host):
+            return None
     except (httpx.InvalidURL, UnicodeError, ValueError):
         return None
     port = "" if joined.port in (None, _DEFAULT_PORTS[joined.scheme]) else f":{joined.port}"
