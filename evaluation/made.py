@@ -36,9 +36,12 @@ _SYLLABLES = {
     "ko": "가 너 도 루 미 배 소 우 자 초 키 태 파 해 려 모".split(),
 }
 _FACTS = {
-    "en": ("The antenna {name} has a diameter of {value} metres.", "What is the diameter of the antenna {name}?"),
-    "hu": ("A {name} antenna átmérője {value} méter.", "Mekkora a {name} antenna átmérője?"),
-    "ko": ("{name} 안테나의 지름은 {value} 미터이다.", "{name} 안테나의 지름은 몇 미터인가?"),
+    "en": (
+        "The antenna {name} has a diameter of {value} metres.",
+        "What is the diameter of the antenna {name} ({title})?",
+    ),
+    "hu": ("A {name} antenna átmérője {value} méter.", "Mekkora a {name} antenna átmérője ({title})?"),
+    "ko": ("{name} 안테나의 지름은 {value} 미터이다.", "{name} 안테나({title})의 지름은 몇 미터인가?"),
 }
 
 
@@ -89,8 +92,8 @@ def passage_of(chunk: Chunk) -> str:
 
 
 def question_of(number: int) -> str:
-    """The question that chunk `number` alone answers, in the chunk's language."""
-    return _FACTS[language_of(number)][1].format(name=_name(number))
+    """The question that chunk `number` alone answers, in the chunk's language; it names the subject, as people do."""
+    return _FACTS[language_of(number)][1].format(name=_name(number), title=chunk_of(number).title)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rag.table import term_hash
+from rag.table import term_hashes
 
 K1 = 1.2
 _B = 0.75
@@ -24,7 +24,7 @@ class Passages:
         lengths = np.fromiter(map(len, passages), np.int64, self._count)
         self._norms = K1 * (1 - _B + _B * lengths / max(average_length, 1.0))
         flat = np.concatenate(passages) if self._count else np.empty(0, np.uint32)
-        hashes = np.fromiter(map(term_hash, asked), np.uint32, len(asked))
+        hashes = term_hashes(asked)
         order = np.argsort(hashes)
         ordered = hashes[order]
         where = np.minimum(np.searchsorted(ordered, flat), max(0, len(ordered) - 1))

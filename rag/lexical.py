@@ -1,7 +1,8 @@
 """The lexical index: BM25 over analysed terms in tantivy, one index a language group, memory-mapped.
 
 The only module that knows tantivy. One index a language, so that document frequencies and lengths are those of the
-language. Text comes already analysed (see `analysis`); here terms are only counted.
+language. Text comes already analysed (see `analysis`); here terms are only counted, by their hashes: so the table's
+rows are all it takes to write a chunk again.
 """
 
 import math
@@ -9,9 +10,11 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rag.analysis import content_terms
 from rag.bm25 import K1
-from rag.table import ChunkTable, Terms
+from rag.table import ChunkTable, Terms, term_hashes
 from rag.text import flatten
 from rag.types import Chunk
 from rag.vectors import GROUPS, group_of
@@ -29,7 +32,7 @@ def terms_of(chunk: Chunk) -> Terms:
     """The analysed terms of a chunk. Title and headings count as part of the text, and once more."""
     title = flatten(" ".join((chunk.title, *chunk.headings)))
     titles, everything = (content_terms(text, chunk.language) for text in (title, f"{title} {flatten(chunk.text)}"))
-    return Terms(tuple(titles), tuple(everything))
+    return Terms(term_hashes(titles), term_hashes(everything))
 
 
 class LexicalIndex:
@@ -76,7 +79,7 @@ class LexicalIndex:
     def _write(self, group: str, name: str, document: str, terms: Terms) -> None:
         import tantivy
 
-        joined = {"titles": " ".join(terms.titles), "terms": " ".join(terms.all)}
+        joined = {"titles": _joined(terms.titles), "terms": _joined(terms.all)}
         self._writer(group).add_document(tantivy.Document(id=name, document=document, **joined))
 
     def remove(self, names: Collection[str], table: ChunkTable) -> None:
@@ -149,7 +152,7 @@ class LexicalIndex:
             return [0.0] * len(terms)
         searcher = self._searcher(group)
         count = searcher.num_docs
-        frequencies = [searcher.doc_freq(field, term) for term in terms]
+        frequencies = [searcher.doc_freq(field, token) for token in _joined(term_hashes(terms)).split()]
         return [math.log(1 + (count - frequency + 0.5) / (frequency + 0.5)) for frequency in frequencies]
 
     def search(
@@ -159,7 +162,7 @@ class LexicalIndex:
 
         Equal scores are in the order of the ids. With `documents`, only chunks of the documents with these ids.
         """
-        asked = sorted(set(terms))
+        asked = sorted(set(_joined(term_hashes([*terms])).split()))
         if group not in self._indexes or limit < 1 or not asked or (documents is not None and not documents):
             return []
         import tantivy
@@ -182,6 +185,10 @@ class LexicalIndex:
             if (rounded := round(score, _DECIMALS)) >= last
         ]
         return sorted(hits, key=lambda hit: (-hit[1], hit[0]))[:limit]
+
+
+def _joined(hashes: np.ndarray) -> str:
+    return " ".join(map("{:x}".format, hashes.tolist()))
 
 
 def _any_of(schema: Any, field: str, values: Collection[str]) -> Any:

@@ -238,8 +238,8 @@ def _lexical_evidence(
         *dict.fromkeys((*query.terms, *(term for one in query.widenings for term in one.own), *sorted(query.forms)))
     ]
     rarity = dict(zip(asked, index.lexical.rarities(group, asked), strict=True))
-    passages = Passages(rows.terms, asked, index.table.average_length(group, "terms"))
-    titles = Passages(rows.titles, query.terms, index.table.average_length(group, "titles"))
+    passages = Passages([terms.all for terms in rows.terms], asked, index.table.average_length(group, "terms"))
+    titles = Passages([terms.titles for terms in rows.terms], query.terms, index.table.average_length(group, "titles"))
 
     def covered(terms: Sequence[str]) -> np.ndarray:
         return passages.coverage(terms, [rarity[term] for term in terms])

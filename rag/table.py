@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,37 +19,39 @@ from rag.types import Chunk
 from rag.vectors import GROUPS, group_of
 
 # Of a varying length a row: its pieces as the bundled student reads them, once each and ascending; the hashes of the
-# terms of title and headings, and of all terms, in their order; those terms themselves, to build a lexical index from;
-# the chunk as JSON.
-_RAGGED = {"pieces": np.uint16, "titles": np.uint32, "terms": np.uint32, "words": np.uint8, "chunks": np.uint8}
+# terms of title and headings, and of all terms, in their order; the chunk as JSON.
+_RAGGED = {"pieces": np.uint16, "titles": np.uint32, "terms": np.uint32, "chunks": np.uint8}
+_INDEX = ("hashes", "places", "groups")
 _FIELDS = tuple(item.name for item in fields(Chunk))
 _BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The analysed terms of a chunk in their order: of its title and headings, and of all its text, those included."""
+    """The analysed terms of a chunk in their order, as (n,) uint32 hashes.
 
-    titles: tuple[str, ...]
-    all: tuple[str, ...]
+    `titles` are those of its title and headings, `all` those of all its text, title and headings included.
+    """
+
+    titles: np.ndarray
+    all: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """What is known of (n,) chunks. `vectors` is (n, dimension) float32, the lists have an array a chunk.
 
-    `titles` and `terms` are hashes as `term_hash` makes them. An unknown chunk has zeros and empty arrays.
+    An unknown chunk has zeros, no pieces and no terms.
     """
 
     vectors: np.ndarray
     pieces: list[np.ndarray]
-    titles: list[np.ndarray]
-    terms: list[np.ndarray]
+    terms: list[Terms]
 
 
-def term_hash(term: str) -> int:
-    """32 bits that stand for a term."""
-    return zlib.crc32(term.encode("utf-8", "replace"))
+def term_hashes(terms: Sequence[str]) -> np.ndarray:
+    """(n,) uint32 that stand for terms, here and in the lexical index; of a million terms some hundred share one."""
+    return np.fromiter((zlib.crc32(term.encode("utf-8", "replace")) for term in terms), np.uint32, len(terms))
 
 
 class ChunkTableWriter:
@@ -75,10 +77,8 @@ class ChunkTableWriter:
             self._names.append(_hash(chunk.id))
             self._groups.append(GROUPS.index(group_of(chunk.language)))
             self._append("pieces", np.unique(some).astype(np.uint16))
-            self._append("titles", _hashes(analysed.titles))
-            self._append("terms", _hashes(analysed.all))
-            words = "\n".join((" ".join(analysed.titles), " ".join(analysed.all)))
-            self._append("words", np.frombuffer(words.encode("utf-8", "replace"), np.uint8))
+            self._append("titles", analysed.titles)
+            self._append("terms", analysed.all)
             self._append("chunks", np.frombuffer(_packed(chunk), np.uint8))
 
     def _append(self, column: str, values: np.ndarray) -> None:
@@ -167,11 +167,15 @@ class ChunkTable:
         """Evidence of chunks by id, in their order."""
         places = self.find(names)
         if not len(self):
-            empty = [np.empty(0, np.uint32)] * len(names)
-            return Rows(np.zeros((len(names), self.vectors.shape[1]), np.float32), empty, empty, empty)
+            none = np.empty(0, np.uint32)
+            vectors = np.zeros((len(names), self.vectors.shape[1]), np.float32)
+            return Rows(vectors, [none] * len(names), [Terms(none, none)] * len(names))
         vectors = self.vectors[places].astype(np.float32)
         vectors[places < 0] = 0
-        return Rows(vectors, *(self.parts(column, places) for column in ("pieces", "titles", "terms")))
+        return Rows(vectors, self.parts("pieces", places), self._terms(places))
+
+    def _terms(self, places: np.ndarray) -> list[Terms]:
+        return list(map(Terms, self.parts("titles", places), self.parts("terms", places)))
 
     def chunks(self, names: Sequence[str]) -> list[Chunk]:
         """The chunks with these ids, in their order; unknown ids are left out."""
@@ -185,21 +189,9 @@ class ChunkTable:
                 yield _chunk(part.tobytes())
 
     def terms(self, names: Sequence[str]) -> list[Terms]:
-        """The terms of chunks by id, in their order. Raises KeyError for an unknown id."""
+        """The terms of chunks by id, in their order; unknown ids are left out."""
         places = self.find(names)
-        if (places < 0).any():
-            raise KeyError(names[int(np.argmin(places))])
-        lines = (part.tobytes().decode().split("\n") for part in self.parts("words", places))
-        return [Terms(*(tuple(line.split()) for line in pair)) for pair in lines]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """The maps close with the last array that looks at them."""
-
-
-_INDEX = ("hashes", "places", "groups")
+        return self._terms(places[places >= 0])
 
 
 def _mapped(path: Path) -> np.ndarray:
@@ -214,10 +206,6 @@ def _raw(path: Path, kind: Any) -> np.ndarray:
 
 def _hash(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "little")
-
-
-def _hashes(terms: Sequence[str]) -> np.ndarray:
-    return np.fromiter(map(term_hash, terms), np.uint32, len(terms))
 
 
 def _packed(chunk: Chunk) -> bytes:

@@ -6,12 +6,12 @@ import pytest
 from rag.analysis import PAIR_GAP, question_pairs, question_terms
 from rag.bm25 import Passages
 from rag.lexical import LexicalIndex, terms_of
-from rag.table import term_hash
+from rag.table import term_hashes
 from rag.types import Chunk
 
 
 def hashed(text: str) -> np.ndarray:
-    return np.array([term_hash(term) for term in text.split()], np.uint32)
+    return term_hashes(text.split())
 
 
 def looked_through(asked: str, *passages: str) -> Passages:
@@ -40,7 +40,7 @@ def test_the_formula_is_that_of_the_lexical_index(tmp_path: Path) -> None:
     index.add(chunks, terms)
     index.commit()
     asked = question_terms("cold mirror filler", "en")
-    rows = [np.array([term_hash(term) for term in some.all], np.uint32) for some in terms]
+    rows = [some.all for some in terms]
     average = sum(map(len, rows)) / len(rows)
     shares = Passages(rows, asked, average).coverage(asked, index.rarities("en", asked))
     scores = dict(index.search("en", asked, 40))
@@ -71,10 +71,7 @@ def test_words_between_a_pair_are_skipped_up_to_the_gap() -> None:
 def test_the_pairs_of_a_question_are_found_in_what_was_analysed_for_the_index() -> None:
     question = "What is the mirror of the telescope?"
     texts = ("The mirror of the telescope was made.", "The telescope was launched long after the test of its mirror.")
-    rows = [
-        np.array([term_hash(term) for term in terms_of(Chunk("a", "d", "", "a", "en", 1, 1, 0, 1, (), text)).all])
-        for text in texts
-    ]
+    rows = [terms_of(Chunk("a", "d", "", "a", "en", 1, 1, 0, 1, (), text)).all for text in texts]
     pairs = question_pairs(question, "en")
     shares = Passages(rows, question_terms(question, "en"), 5.0).pair_coverage(pairs, [1.0] * len(pairs), PAIR_GAP)
     assert shares[0] > 0 == shares[1]
