@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ingest.loaders.layout import Segment
+from ingest.loaders.layout_lines import Segment
 
 # Running headers, footers and page numbers stand in the outer eighth of the page.
 _MARGIN = 0.12

@@ -3,79 +3,21 @@
 Knows nothing of PDF files. Coordinates are points from the lower left corner of the page.
 """
 
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import accumulate, groupby, pairwise
 
 from ingest.blocks import Block
+from ingest.loaders.layout_lines import Line, Segment, count_words, join_lines, lines_of
+from ingest.loaders.layout_table import with_tables
+from ingest.loaders.layout_ticks import without_ticks
 from rag.text import normalise
 
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A run of text on one baseline. `hyphen` says that a word was divided at its end."""
-
-    text: str
-    left: float
-    right: float
-    bottom: float
-    top: float
-    size: float
-    bold: bool = False
-    hyphen: bool = False
-
-    def moved(self, upwards: float) -> "Segment":
-        return replace(self, bottom=self.bottom + upwards, top=self.top + upwards)
-
-    @property
-    def middle(self) -> float:
-        return (self.bottom + self.top) / 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    segments: tuple[Segment, ...]
-
-    @property
-    def box(self) -> Segment:
-        """One segment around the whole line, with the look of its longest part."""
-        longest = max(self.segments, key=lambda item: len(item.text))
-        return replace(
-            longest,
-            text=self.text,
-            left=min(item.left for item in self.segments),
-            right=max(item.right for item in self.segments),
-            bottom=min(item.bottom for item in self.segments),
-            top=max(item.top for item in self.segments),
-            bold=all(item.bold for item in self.segments),
-            hyphen=self.segments[-1].hyphen,
-        )
-
-    @property
-    def text(self) -> str:
-        text = self.segments[0].text
-        for before, item in pairwise(self.segments):
-            gap = (item.left - before.right) / max(before.size, item.size)
-            text += (" | " if self._cells(before, gap) else " " if gap > 0.12 else "") + item.text
-        return text
-
-    @property
-    def row(self) -> bool:
-        return " | " in self.text
-
-    @staticmethod
-    def _cells(before: Segment, gap: float) -> bool:
-        return gap > _CELL_GAP and not _MARKER.fullmatch(before.text.strip())
-
-
-# Wider than the space of a justified line, in letter sizes.
-_CELL_GAP = 2.0
 _HEADING_SIZE = 1.15
 _HEADING_CHARACTERS = 160
 _BOLD_HEADING_CHARACTERS = 100
-_MARKER = re.compile(r"[-•–*▪◦■□○●]|\(?(?:\d+|[a-z]|[ivx]+)[.)](?:\d+[.)]?)*|\d+(?:\.\d+)+|\d+\. ?§")
 _LIST_START = re.compile(r"(?:[-•–*▪◦■□○●] ?|\(?(?:\d{1,2}|[a-z])[.)] )\S")
 _CAPITAL_HEADING = re.compile(r"(?:\d+(?:\.\d+)*\.?|[IVX]+\.) [A-ZÁÉÍÓÖŐÚÜŰ][A-ZÁÉÍÓÖŐÚÜŰ \-,:&]{3,}$")
 _SUBHEADING = re.compile(r"\d+(?:\.\d+)+\.? [A-ZÁÉÍÓÖŐÚÜŰ가-힣][^.;:!?]{2,70}$")
@@ -84,14 +26,15 @@ _NUMBERED = re.compile(r"(\d+(?:\.\d+)*)\.? ")
 _SENTENCE_END = re.compile(r"[.!?:;。？！][\"'”’»)\]]*$")
 _LEADERS = re.compile(r"\s*(?:\. ?){5,}\s*")
 _LEAST_LINES_A_COLUMN = 5
-_SUSPENDED = frozenset({"és", "vagy", "illetve", "and", "or", "to"})
-_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+# Paragraphs, such as captions and footnotes, between the two parts of a divided word.
+_LOOKED_BACK = 12
 
 
 def lay_out(pages: Sequence[Sequence[Segment]]) -> tuple[tuple[Block, ...], ...]:
     """The blocks of each page in reading order."""
-    lines = [_lines(in_reading_order(page)) for page in pages]
-    boxes = [[(line, line.box) for line in page] for page in lines]
+    lines = [[line for part in in_reading_order(without_ticks(page)) for line in lines_of(part)] for page in pages]
+    words = count_words(line.text for page in lines for line in page)
+    boxes = [[(line, line.box) for line in with_tables(page, words)] for page in lines]
     weights: Counter[tuple[float, bool]] = Counter()
     for page in boxes:
         for _, box in page:
@@ -99,7 +42,6 @@ def lay_out(pages: Sequence[Sequence[Segment]]) -> tuple[tuple[Block, ...], ...]
     if not weights:
         return tuple(() for _ in pages)
     body = max(weights, key=lambda look: weights[look])
-    words = count_words(box.text for page in boxes for _, box in page)
     groups = [_paragraphs(page, body) for page in boxes]
     sizes = sorted(
         {round(group[0][1].size * 2) / 2 for page in groups for group in page if _by_size(group, body)}, reverse=True
@@ -109,14 +51,14 @@ def lay_out(pages: Sequence[Sequence[Segment]]) -> tuple[tuple[Block, ...], ...]
     )
 
 
-def in_reading_order(segments: Sequence[Segment]) -> list[Segment]:
-    """The segments column by column where the page has two columns, else as they are.
+def in_reading_order(segments: Sequence[Segment]) -> list[list[Segment]]:
+    """The segments column by column, a list each, where the page has two columns; else one list of them as they are.
 
     What runs over both columns, such as a title or a wide table, parts the page: what is above it is read before it.
     """
     gutter = _gutter(segments)
     if gutter is None:
-        return list(segments)
+        return [list(segments)]
     spanning = [item.middle for item in segments if item.left < gutter - 2 and item.right > gutter + 2]
 
     def place(item: Segment) -> tuple[int, int, int]:
@@ -126,7 +68,7 @@ def in_reading_order(segments: Sequence[Segment]) -> list[Segment]:
             return above, 1, 0
         return above, 0, int(item.left >= gutter - 2)
 
-    return sorted(segments, key=place)
+    return [list(part) for _, part in groupby(sorted(segments, key=place), key=place)]
 
 
 def _gutter(segments: Sequence[Segment]) -> float | None:
@@ -137,16 +79,18 @@ def _gutter(segments: Sequence[Segment]) -> float | None:
     margin = len(segments) // 20
     left, right = lefts[margin], rights[-1 - margin]
     total = sum(len(item.text) for item in segments)
-    best: tuple[int, list[float]] = (total, [])
+    start = left + (right - left) * 0.3
     steps = int((right - left) * 0.4 / 2)
-    for step in range(steps):
-        x = left + (right - left) * 0.3 + 2 * step
-        crossing = sum(len(item.text) for item in segments if item.left < x < item.right)
-        if crossing < best[0]:
-            best = (crossing, [x])
-        elif crossing == best[0]:
-            best[1].append(x)
-    crossing, places = best
+    # Letters that a vertical line at each step would cut: what begins minus what has ended before it.
+    changes = [0] * (steps + 1)
+    for item in segments:
+        begin = min(max(0, math.floor((item.left - start) / 2) + 1), steps)
+        end = min(max(0, math.ceil((item.right - start) / 2)), steps)
+        changes[begin] += len(item.text)
+        changes[end] -= len(item.text)
+    cuts = list(accumulate(changes[:steps]))
+    crossing = min(cuts, default=total)
+    places = [start + 2 * step for step, cut in enumerate(cuts) if cut == crossing]
     if not places or crossing > 0.5 * total:
         return None
     gutter = places[len(places) // 2]
@@ -159,7 +103,7 @@ def _gutter(segments: Sequence[Segment]) -> float | None:
 
 def _is_prose(column: Sequence[Segment]) -> bool:
     """Whether most lines fill the column: the cells of a table have all lengths."""
-    boxes = [line.box for line in _lines(column)]
+    boxes = [line.box for line in lines_of(column)]
     if len(boxes) < _LEAST_LINES_A_COLUMN:
         return False
     extents = sorted(box.right for box in boxes)
@@ -167,25 +111,10 @@ def _is_prose(column: Sequence[Segment]) -> bool:
     return sum(box.right - box.left > 0.8 * width for box in boxes) >= 0.55 * len(boxes)
 
 
-def _lines(segments: Iterable[Segment]) -> list[_Line]:
-    """Segments that follow each other on one baseline, such as table cells and superscripts, joined."""
-    lines: list[_Line] = []
-    for item in segments:
-        if lines:
-            before = lines[-1].segments[-1]
-            overlap = min(before.top, item.top) - max(before.bottom, item.bottom)
-            least = min(before.top - before.bottom, item.top - item.bottom)
-            if overlap > 0.5 * least and item.left >= before.right - 0.3 * before.size and not before.hyphen:
-                lines[-1] = _Line((*lines[-1].segments, item))
-                continue
-        lines.append(_Line((item,)))
-    return lines
+_Group = list[tuple[Line, Segment]]
 
 
-_Group = list[tuple[_Line, Segment]]
-
-
-def _paragraphs(lines: Sequence[tuple[_Line, Segment]], body: tuple[float, bool]) -> list[_Group]:
+def _paragraphs(lines: Sequence[tuple[Line, Segment]], body: tuple[float, bool]) -> list[_Group]:
     """Lines of a page grouped to paragraphs, headings and rows."""
     groups: list[_Group] = []
     pitches = [
@@ -198,19 +127,32 @@ def _paragraphs(lines: Sequence[tuple[_Line, Segment]], body: tuple[float, bool]
     for line, box in lines:
         if groups and _continues(groups[-1], line, box, pitch, right):
             groups[-1].append((line, box))
+        elif (open_group := _divided(groups, box)) is not None:
+            open_group.append((line, box))
         else:
             groups.append([(line, box)])
     return groups
 
 
-def _continues(group: _Group, line: _Line, box: Segment, pitch: float, rights: list[float]) -> bool:
+def _divided(groups: list[_Group], box: Segment) -> _Group | None:
+    """The paragraph that ends within a word which this line goes on with, over a footnote or a figure in between."""
+    if not box.text[:1].islower():
+        return None
+    for group in reversed(groups[-_LOOKED_BACK:-1]):
+        last = group[-1][1]
+        if last.hyphen and box.bold == last.bold and abs(box.size - last.size) <= 0.08 * last.size:
+            return group
+    return None
+
+
+def _continues(group: _Group, line: Line, box: Segment, pitch: float, rights: list[float]) -> bool:
     last_line, last = group[-1]
     if line.row or last_line.row:
         return False
     alike = abs(box.size - last.size) <= 0.08 * last.size and box.bold == last.bold
     step = last.bottom - box.bottom
     if last.hyphen:
-        return abs(box.size - last.size) <= 0.2 * last.size
+        return abs(box.size - last.size) <= 0.1 * last.size and (box.text[:1].isalpha() or 0 < step <= 1.35 * pitch)
     if not 0 < step <= 1.35 * max(pitch, last.size):
         # A new column, or a figure in between: only a sentence that is plainly not over goes on.
         goes_on = box.text[:1].islower() or ("가" <= box.text[:1] <= "힣" and len(box.text) > 12)
@@ -233,7 +175,8 @@ def _continues(group: _Group, line: _Line, box: Segment, pitch: float, rights: l
         return False
     if ended and (short or box.left > last.left + 0.8 * box.size) and not listed:
         return False
-    return not (ended and box.left < first.left - 0.8 * box.size)
+    # Not so the second line of a paragraph with an indented first one.
+    return not (ended and (listed or len(group) > 1) and box.left < last.left - 0.8 * box.size)
 
 
 def _numbered_heading(text: str) -> bool:
@@ -279,37 +222,8 @@ def _block(group: _Group, body: tuple[float, bool], sizes: list[float], words: C
     text = " ".join(text.split())
     # The dots that lead from a heading to its page in a table of contents.
     text = _LEADERS.sub(" … ", text)
-    if not text:
+    if not any(letter.isalnum() for letter in text):
         return None
     if group[0][0].row:
         return Block(text, row=True)
     return Block(text, _level(group, text, body, sizes))
-
-
-def count_words(lines: Iterable[str]) -> Counter[str]:
-    """How often each word stands in these lines, in lower case: what `join_lines` knows of the document."""
-    return Counter(word.lower() for line in lines for word in _WORD.findall(normalise(line)))
-
-
-def join_lines(text: str, following: str, words: Counter[str]) -> str:
-    """Two lines in one; a word divided at the line's end is mended.
-
-    The hyphen stays where the document writes the word with it elsewhere, before a capital or a digit, and where it
-    stands for a second part (`be- és kimenet`).
-    """
-    divided = text.endswith("\u00ad")
-    text = text.removesuffix("\u00ad")
-    if not divided and not re.search(r"[^\W\d_]-$", text):
-        return f"{text} {following}"
-    head = text if divided else text[:-1]
-    # normalise composes the accents that some PDF files set apart from their letters.
-    before = re.search(r"[^\W_]*$", normalise(head))
-    after = re.match(r"[^\W_]*", normalise(following))
-    first, second = before[0] if before else "", after[0] if after else ""
-    if second in _SUSPENDED:
-        return f"{head}- {following}"
-    hyphenated, whole = f"{first}-{second}".lower(), f"{first}{second}".lower()
-    keep = not second or not second[0].islower() or first.isdigit()
-    if keep or (words[hyphenated] and not words[whole]):
-        return f"{head}-{following}"
-    return head + following

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ingest.blocks import Block, Loaded
 from ingest.loaders.errors import LoadError
-from ingest.loaders.layout import count_words, join_lines
+from ingest.loaders.layout_lines import count_words, join_lines
 from rag.text import flatten, normalise
 
 if TYPE_CHECKING:

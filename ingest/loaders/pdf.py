@@ -13,7 +13,8 @@ from ingest.blocks import Block, Loaded
 from ingest.clean import without_furniture, without_line_numbers
 from ingest.loaders import ocr
 from ingest.loaders.errors import LoadError
-from ingest.loaders.layout import Segment, lay_out
+from ingest.loaders.layout import lay_out
+from ingest.loaders.layout_lines import Segment
 
 if TYPE_CHECKING:
     from PIL.Image import Image

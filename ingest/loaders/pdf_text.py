@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium
 
-from ingest.loaders.layout import Segment
+from ingest.loaders.layout_lines import Segment
 
 # A gap of 1.2 letter sizes inside a line separates table cells or columns; letters are about 0.7 of their size high.
 _WIDE_GAP = 1.2 / 0.7
@@ -22,6 +22,7 @@ _BOLD = re.compile(r"bold|black|heavy|cmbx|demi|-medi", re.IGNORECASE)
 _PIECES = re.compile("([^\n\r\x02\ufffe \t\xa0]+)|[\n\r\x02\ufffe]+")
 _HYPHENS = ("\x02", "\ufffe")
 _SAMPLED_CHARACTERS = 40
+_LEAST_LETTERS_ACROSS = 3
 
 
 class _Box(NamedTuple):
@@ -81,8 +82,8 @@ class _PageText:
             segment = self._segment(words, middle, hyphen)
             turn = _quarter(self._angle(middle))
             (askew if turn is None else upright if turn == self._turn else across).append(segment)
-        # The numbers along a vertical axis say nothing.
-        across = [item for item in across if any(letter.isalpha() for letter in item.text)]
+        # Numbers along an axis, and names of axes of which each letter is a line, say nothing.
+        across = [item for item in across if sum(letter.isalpha() for letter in item.text) >= _LEAST_LETTERS_ACROSS]
         height = right - left if self._turn % 2 else top - bottom
         return upright + across or askew, height
 
@@ -142,7 +143,8 @@ class _PageText:
         )
 
     def _word_box(self, start: int, end: int) -> _Box:
-        if pdfium.FPDFText_CountRects(self._raw, start, end - start) == 1:
+        count = pdfium.FPDFText_CountRects(self._raw, start, end - start)
+        if count == 1:
             pdfium.FPDFText_GetRect(self._raw, 0, *self._rectangle_references)
             left, right, bottom, top = self._values
             if left < right:
