@@ -633,3 +633,8 @@ def test_python_docx_paragraphs_in_content_controls_of_cells_are_read() -> None:
     control.append(inner)
     cell.append(control)
     assert rows(load(saved(document), "a.docx")) == ["Tárgy: Fizika; Óra: 4"]
+
+
+def test_long_lists_are_numbered_to_their_end() -> None:
+    page = "<html><body><ol>" + "<li>Elem</li>" * 20_000 + "</ol></body></html>"
+    assert texts(load(page.encode(), "a.html"))[-1] == "20000. Elem"

@@ -23,7 +23,7 @@ _INLINE = frozenset(
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _CELL_CHARACTERS = 600
 _SPAN_LIMIT = 200
-_MARKER = "-"
+_BULLET = "-"
 # Fonts of pictures draw a name such as "find_in_page" as an icon.
 _ICON = re.compile(r"(?:^|[\s-])(?:material-(?:icons|symbols)|icons?|fa|fas|far|glyphicon)(?:$|[\s-])", re.IGNORECASE)
 
@@ -48,6 +48,8 @@ class _Walk:
     blocks: list[Placed] = field(default_factory=list)
     inline: list[str] = field(default_factory=list)
     marker: str = ""
+    # The numbers of the lists that are being read.
+    counts: dict[Element, int] = field(default_factory=dict)
 
     def flush(self, element: Element, level: int = 0) -> None:
         """Ends the paragraph that was being read."""
@@ -82,11 +84,20 @@ class _Walk:
             parent = element.getparent()
             self.flush(element if parent is None else parent)
             if name == "li":
-                self.marker = _marker(element)
+                self.marker = self.label(element)
             self.children(element)
             self.flush(element)
             if name == "li":
                 self.marker = ""
+
+    def label(self, item: Element) -> str:
+        """What stands before an item of a list."""
+        parent = item.getparent()
+        if parent is None or local(parent) != "ol":
+            return _BULLET
+        start = attribute(parent, "start")
+        self.counts[parent] = self.counts.get(parent, (int(start) if start.isdigit() else 1) - 1) + 1
+        return f"{self.counts[parent]}."
 
     def children(self, element: Element) -> None:
         self.inline.append(element.text or "")
@@ -124,15 +135,6 @@ class _Walk:
         inner.children(element)
         inner.flush(element)
         return " ".join(block.text for _, block in inner.blocks)
-
-
-def _marker(item: Element) -> str:
-    parent = item.getparent()
-    if parent is None or local(parent) != "ol":
-        return _MARKER
-    items = [other for other in parent if local(other) == "li"]
-    start = attribute(parent, "start")
-    return f"{(int(start) if start.isdigit() else 1) + items.index(item)}."
 
 
 def _rows(table: Element) -> Iterator[list[Element]]:

@@ -38,7 +38,9 @@ def _escaped(content: bytes) -> str:
     """The source with bytes outside of ASCII written as RTF escapes, so that the code page applies to them too."""
     if content.startswith(b"\xef\xbb\xbf"):
         return "".join(f"\\u{ord(letter)}?" if letter > "\x7f" else letter for letter in decode(content))
-    return "".join(chr(byte) if byte < 128 else f"\\'{byte:02x}" for byte in content)
+    source = "".join(chr(byte) if byte < 128 else f"\\'{byte:02x}" for byte in content)
+    # striprtf looks for links with the square of the length of a line.
+    return source.replace("{\\field", "\n{\\field")
 
 
 def _blocks(text: str) -> list[Block]:
