@@ -56,7 +56,7 @@ def in_reading_order(segments: Sequence[Segment]) -> list[list[Segment]]:
 
     What runs over both columns, such as a title or a wide table, parts the page: what is above it is read before it.
     """
-    gutter = _gutter(segments)
+    gutter = _gutter([item for item in segments if not item.row])
     if gutter is None:
         return [list(segments)]
     spanning = [item.middle for item in segments if item.left < gutter - 2 and item.right > gutter + 2]

@@ -6,7 +6,7 @@ Coordinates are points from the lower left corner of the page.
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from rag.text import normalise
@@ -23,7 +23,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A run of text on one baseline. `hyphen` says that a word was divided at its end."""
+    """A run of text on one baseline; `row` says that it is a whole table row. `hyphen` says that a word was divided."""
 
     text: str
     left: float
@@ -33,9 +33,7 @@ class Segment:
     size: float
     bold: bool = False
     hyphen: bool = False
-
-    def moved(self, upwards: float) -> "Segment":
-        return replace(self, bottom=self.bottom + upwards, top=self.top + upwards)
+    row: bool = False
 
     @property
     def middle(self) -> float:
@@ -77,7 +75,7 @@ class Line:
 
     @property
     def row(self) -> bool:
-        return bool(self.record) or len(self.parts) > 1
+        return bool(self.record) or self.segments[0].row or len(self.parts) > 1
 
     @property
     def parts(self) -> list[list[Segment]]:
@@ -115,6 +113,8 @@ def lines_of(segments: Iterable[Segment]) -> list[Line]:
     for item in segments:
         for back in range(1, min(len(lines), _LINES_OF_A_CELL) + 1):
             before = lines[-back].segments[-1]
+            if item.row or before.row:
+                continue
             if _on_one_baseline(before, item):
                 between = lines[len(lines) - back + 1 :]
                 gap = (item.left - before.right) / before.size

@@ -18,8 +18,8 @@ _HEADER_CHARACTERS = 60
 
 
 @dataclass(slots=True)
-class _Row:
-    """Texts by column. `bold` says that all of it is."""
+class Row:
+    """The texts of a table row by column. `bold` says that all of it is."""
 
     cells: dict[int, str] = field(default_factory=dict)
     bold: bool = True
@@ -30,7 +30,7 @@ class _Table:
     """`columns` are left and right edges, in the order in which the columns were found."""
 
     columns: list[tuple[float, float]] = field(default_factory=list)
-    rows: list[_Row] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
 
     def matches(self, cells: Sequence[Segment]) -> list[int | None]:
         """The column of each cell, None for a cell below no column or below several."""
@@ -44,7 +44,7 @@ class _Table:
 
     def add(self, cells: Sequence[Segment], columns: Sequence[int], words: Counter[str], wrapped: bool) -> None:
         if not wrapped:
-            self.rows.append(_Row())
+            self.rows.append(Row())
         row = self.rows[-1]
         for cell, number in zip(cells, columns, strict=True):
             before = row.cells.get(number)
@@ -67,7 +67,7 @@ def with_tables(lines: Sequence[Line], words: Counter[str]) -> list[Line]:
             result.append(lines[place])
             place += 1
         else:
-            result += [Line(lines[place].segments, record=text) for text in _records(table)]
+            result += [Line(lines[place].segments, record=text) for text in records(table.rows, table.order())]
             place = after
     return result
 
@@ -75,7 +75,7 @@ def with_tables(lines: Sequence[Line], words: Counter[str]) -> list[Line]:
 def _table(lines: Sequence[Line], start: int, words: Counter[str]) -> tuple[_Table, int]:
     """The table that begins with this line, and the place of the first line after it."""
     table = _Table()
-    if not lines[start].row:
+    if not lines[start].row or lines[start].segments[0].row:
         return table, start
     table.columns = [(cell.left, cell.right) for cell in lines[start].cells]
     table.add(lines[start].cells, range(len(table.columns)), words, wrapped=False)
@@ -84,7 +84,7 @@ def _table(lines: Sequence[Line], start: int, words: Counter[str]) -> tuple[_Tab
         line = lines[place]
         cells, box = line.cells, line.box
         step = lines[place - 1].box.bottom - box.bottom
-        if not 0 < step <= _WIDEST_STEP * box.size:
+        if not 0 < step <= _WIDEST_STEP * box.size or line.segments[0].row:
             break
         columns = table.matches(cells)
         if line.row:
@@ -127,29 +127,27 @@ def _is_text(text: str) -> bool:
     return 2 * sum(letter.isalpha() for letter in text) > len(text.replace(" ", ""))
 
 
-def _records(table: _Table) -> list[str]:
-    order = table.order()
-    header = table.rows[0].cells
-    if not _is_headed(table):
-        return [" | ".join(row.cells[number] for number in order if number in row.cells) for row in table.rows]
+def records(rows: Sequence[Row], columns: Sequence[int]) -> list[str]:
+    """Each row as one text, its values in the order of `columns` and named by the first row if that is a header."""
+    if not _is_headed(rows, columns):
+        return [" | ".join(row.cells[number] for number in columns if number in row.cells) for row in rows]
+    header = rows[0].cells
     return [
-        "; ".join(f"{header[number]}: {row.cells[number]}" for number in order if number in row.cells)
-        for row in table.rows[1:]
+        "; ".join(f"{header[number]}: {row.cells[number]}" for number in columns if number in row.cells)
+        for row in rows[1:]
     ]
 
 
-def _is_headed(table: _Table) -> bool:
+def _is_headed(rows: Sequence[Row], columns: Sequence[int]) -> bool:
     """A header names every column shortly and in words; it is bold, or stands above a column of numbers."""
-    header, *rows = table.rows
-    if len(table.rows) < _LEAST_HEADED_ROWS or len(header.cells) < len(table.columns):
+    header, *others = rows
+    if len(rows) < _LEAST_HEADED_ROWS or len(header.cells) < len(columns):
         return False
     names = list(header.cells.values())
     if len(set(names)) < len(names) or any(len(name) > _HEADER_CHARACTERS or not _is_text(name) for name in names):
         return False
-    if header.bold and not any(row.bold for row in rows):
+    if header.bold and not any(row.bold for row in others):
         return True
-    numeric = [
-        all(not _is_text(row.cells[number]) for row in rows if number in row.cells) for number in range(len(names))
-    ]
+    numeric = [all(not _is_text(row.cells[place]) for row in others if place in row.cells) for place in columns]
     # Of two columns, the first may name what stands in the second: "Author | ...".
     return any(numeric) and len(names) > 2

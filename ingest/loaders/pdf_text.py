@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium
 
+from ingest.loaders.layout_grid import find_grids, with_grids
 from ingest.loaders.layout_lines import Segment
 
 # A gap of 1.2 letter sizes inside a line separates table cells or columns; letters are about 0.7 of their size high.
@@ -23,6 +24,10 @@ _PIECES = re.compile("([^\n\r\x02\ufffe \t\xa0]+)|[\n\r\x02\ufffe]+")
 _HYPHENS = ("\x02", "\ufffe")
 _SAMPLED_CHARACTERS = 40
 _LEAST_LETTERS_ACROSS = 3
+# A page with more objects or shapes than this is a drawing; a rectangle has five corners, its first one twice.
+_MOST_OBJECTS = 20_000
+_MOST_RULES = 4000
+_MOST_CORNERS = 5
 
 
 class _Box(NamedTuple):
@@ -45,8 +50,9 @@ class _Word(NamedTuple):
 def page_segments(page: Any) -> tuple[list[Segment], float]:
     """The segments of a page in the order of its content stream, and the height of the upright page.
 
-    A segment ends at a line end and at a wide gap. Text that stands across the page's, such as the name of a vertical
-    axis, comes last; text that stands askew, such as a watermark, is left out unless there is no other.
+    A segment ends at a line end and at a wide gap; a row of a ruled table is one. Text that stands across the page's,
+    such as the name of a vertical axis, comes last; text that stands askew, such as a watermark, is left out unless
+    there is no other.
     """
     textpage = page.get_textpage()
     try:
@@ -68,12 +74,32 @@ class _PageText:
         left, right, bottom, top = map(ctypes.byref, self._parts)
         self._box_references = (left, right, bottom, top)
         self._rectangle_references = (left, top, right, bottom)
+        self._floats = (ctypes.c_float * 4)()
+        self._float_parts = [ctypes.c_float.from_buffer(self._floats, 4 * place) for place in range(4)]
+        self._float_references = tuple(map(ctypes.byref, self._float_parts))
         self._font = ctypes.create_string_buffer(128)
         self._flags = ctypes.c_int()
         self._turn = self._usual_turn()
+        left, bottom, right, top = self._frame
+        self._height = right - left if self._turn % 2 else top - bottom
+        self._grids = find_grids(self._ruled(page), self._height)
+
+    def _ruled(self, page: Any) -> list[_Box]:
+        """The boxes of simple drawn shapes: lines, frames and filled cells."""
+        boxes: list[_Box] = []
+        count = pdfium.FPDFPage_CountObjects(page.raw)
+        for number in range(count if count <= _MOST_OBJECTS else 0):
+            item = pdfium.FPDFPage_GetObject(page.raw, number)
+            if (
+                pdfium.FPDFPageObj_GetType(item) == pdfium.FPDF_PAGEOBJ_PATH
+                and pdfium.FPDFPath_CountSegments(item) <= _MOST_CORNERS
+                and pdfium.FPDFPageObj_GetBounds(item, *self._float_references)
+            ):
+                x, y, far_x, far_y = self._floats
+                boxes.append(self._turned(x, far_x, y, far_y))
+        return boxes if len(boxes) <= _MOST_RULES else []
 
     def segments(self) -> tuple[list[Segment], float]:
-        left, bottom, right, top = self._frame
         upright: list[Segment] = []
         across: list[Segment] = []
         askew: list[Segment] = []
@@ -84,8 +110,7 @@ class _PageText:
             (askew if turn is None else upright if turn == self._turn else across).append(segment)
         # Numbers along an axis, and names of axes of which each letter is a line, say nothing.
         across = [item for item in across if sum(letter.isalpha() for letter in item.text) >= _LEAST_LETTERS_ACROSS]
-        height = right - left if self._turn % 2 else top - bottom
-        return upright + across or askew, height
+        return with_grids(upright + across or askew, self._grids), self._height
 
     def _usual_turn(self) -> int:
         """How many quarters to the left most of the text is turned, whatever the page's own turn."""
@@ -131,6 +156,9 @@ class _PageText:
         last = run[-1].box
         height = last.top - last.bottom
         gap = word.box.left - last.right
+        middle = (last.bottom + last.top) / 2
+        if gap > -1.0 and any(grid.parts(last.right, word.box.left, middle) for grid in self._grids):
+            return True
         # Far below the limit whatever the letters are, or above it whichever is the tallest: nearly all words are.
         if -0.5 * height < gap < 0.8 * height:
             return False
