@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,6 @@ _POOL = 4
 # Hangul counts by syllables: where words are parted in Korean differs from one edition of a text to the next.
 _WORD = re.compile(r"[가-힣]|[^\W가-힣]+")
 _NAME_OR_NUMBER = re.compile(r"[\dA-ZÀ-ÖØ-ÞŐŰ]")
-_Shingle = tuple[str, ...]
 _SHINGLE = 3
 _PROBES = 12
 # A word that was changed, cut or misread spoils three of its text's shingles: 0.9 is one such word in thirty.
@@ -37,6 +36,15 @@ _TOLERANCE = 0.1
 _BROAD_FROM = 0.65
 _RELEVANCE = 0.7
 _LONGEST = 2400
+
+
+@dataclass(frozen=True, slots=True)
+class _Shingles:
+    probes: frozenset[tuple[str, ...]]
+    all: frozenset[tuple[str, ...]]
+
+
+_NONE = _Shingles(frozenset(), frozenset())
 
 
 def select(
@@ -77,7 +85,7 @@ def without_duplicates(
     alike = _alike(hits, pieces) if hits and pieces is not None else None
     kept: list[int] = []
     also: dict[int, list[str]] = {}
-    shingles: dict[int, list[_Shingle]] = {}
+    shingles: dict[int, _Shingles] = {}
     for place, hit in enumerate(hits):
         if len(kept) == enough:
             break
@@ -85,7 +93,8 @@ def without_duplicates(
         for one in (place, *near):
             if near and one not in shingles:
                 shingles[one] = _shingles(hits[one].chunk.text)
-        better = next((one for one in near if _says(hits[one], shingles[one], hit, shingles[place])), None)
+        own = hit.chunk.text, shingles.get(place, _NONE)
+        better = next((one for one in near if _says(hits[one].chunk.text, shingles[one], *own)), None)
         if better is None:
             kept.append(place)
             continue
@@ -110,25 +119,24 @@ def _alike(hits: Sequence[Hit], pieces: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.asarray(has @ has.T >= has.sum(axis=1, keepdims=True) / 2)
 
 
-def _says(better: Hit, its: Sequence[_Shingle], hit: Hit, own: Sequence[_Shingle]) -> bool:
-    """Whether a better hit says what another one does; both with their shingles in order."""
-    others = frozenset(its)
-    # A few tell most pairs apart: of a duplicate, no more than one in ten is missing.
-    probes = frozenset(own[:: max(1, len(own) // _PROBES)])
-    if len(probes & others) < len(probes) / 2:
+def _says(better: str, its: _Shingles, text: str, own: _Shingles) -> bool:
+    """Whether a better text says what another one does."""
+    if len(own.probes & its.all) < len(own.probes) / 2:
         return False
-    distinct = frozenset(own)
-    size = len(distinct) / len(others)
-    contained = len(distinct & others) >= _CONTAINED * len(distinct) and size >= _LEAST_SHARE
-    return contained and _decides_nothing_else(hit.chunk.text, better.chunk.text, size)
+    size = len(own.all) / len(its.all)
+    contained = size >= _LEAST_SHARE and len(own.all & its.all) >= _CONTAINED * len(own.all)
+    return contained and _decides_nothing_else(text, better, size)
 
 
-def _shingles(text: str) -> list[_Shingle]:
-    """Each run of words of a text, in order; all of them as one where there are too few."""
+def _shingles(text: str) -> _Shingles:
+    """Each run of words of a text; all of them as one where there are too few."""
     words = _WORD.findall(text.casefold())
     if len(words) < _SHINGLE:
-        return [tuple(words)]
-    return list(zip(*(words[start:] for start in range(_SHINGLE)), strict=False))
+        found = [tuple(words)]
+    else:
+        found = list(zip(*(words[start:] for start in range(_SHINGLE)), strict=False))
+    # A few tell most pairs apart: of a duplicate, no more than one in ten is missing.
+    return _Shingles(frozenset(found[:: max(1, len(found) // _PROBES)]), frozenset(found))
 
 
 def _decides_nothing_else(text: str, better: str, size: float) -> bool:
