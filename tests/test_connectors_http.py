@@ -12,7 +12,7 @@ import pytest
 from ingest.connectors.address import is_public
 from ingest.connectors.http import Budget, BudgetExhausted, Fetcher, FetchError
 from rag.errors import ConfigurationError
-from tests.servers import Reply, Server, gzip_bomb, redirect
+from tests.servers import Reply, Request, Server, gzip_bomb, redirect
 
 
 @pytest.fixture
@@ -174,15 +174,25 @@ def test_a_document_that_changed_after_the_cut_is_fetched_whole(tmp_path: Path, 
         assert http.get(server.url("/")).content == new
 
 
-def test_a_wrong_part_is_not_joined(tmp_path: Path, server: Server) -> None:
+@pytest.mark.parametrize(("start", "tag"), [(10, '"a"'), (5000, '"b"'), (None, '"a"')])
+def test_a_wrong_part_is_not_joined(tmp_path: Path, server: Server, start: int | None, tag: str) -> None:
     body = b"abcdefghij" * 900
-    wrong = Reply(
-        body[10:], status=206, headers={"ETag": '"a"', "Content-Range": f"bytes 10-{len(body) - 1}/{len(body)}"}
-    )
     whole = Reply(body, headers={"ETag": '"a"'}, ranges=True)
-    server.put("/", Reply(body, headers=whole.headers, ranges=True, cut_at=5000), wrong, whole)
+
+    def answer(request: Request) -> Reply:
+        if len(server.requests) == 1:
+            return Reply(body, headers=whole.headers, ranges=True, cut_at=5000)
+        if len(server.requests) > 2:
+            return whole
+        asked = int(request.headers["range"].removeprefix("bytes=").removesuffix("-"))
+        first = asked if start == 5000 else start
+        place = {"Content-Range": f"bytes {first}-{len(body) - 1}/{len(body)}"} if first is not None else {}
+        return Reply(b"X" * 4000, status=206, headers={"ETag": tag, **place})
+
+    server.script("/", answer)
     with fetcher(tmp_path) as http:
         assert http.get(server.url("/")).content == body
+    assert len(server.requests) == 3
 
 
 def test_a_connection_always_cut_is_an_error(tmp_path: Path, server: Server) -> None:

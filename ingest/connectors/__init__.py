@@ -48,16 +48,20 @@ def file_name(identifier: str, suffix: str = "") -> str:
     return sha256(identifier.encode("utf-8", "surrogatepass")).hexdigest()[:40] + suffix
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes the file so that after a kill or a power cut it holds either what it held before or all of `content`."""
+def write_atomically(path: Path, content: bytes, durable: bool = True) -> None:
+    """Writes the file so that after a kill it holds either what it held before or all of `content`.
+
+    Also after a power cut, unless `durable` is False, which is for files whose damage shows and costs little.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The process id keeps two writers of one cache apart; the suffix is one that the file source passes over.
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with aside.open("wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(aside, path)
     except BaseException:
         aside.unlink(missing_ok=True)

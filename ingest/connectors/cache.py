@@ -57,7 +57,7 @@ class Cache:
         headers = {name: value for name, value in entry.headers.items() if name in _HEADERS}
         values = {"url": entry.url, "accept": entry.accept, "status": entry.status, "headers": headers}
         head = json.dumps({**values, "sha256": _digest(values, entry.content)}).encode("ascii")
-        write_atomically(self._path(entry.url, entry.accept), head + b"\n" + entry.content)
+        write_atomically(self._path(entry.url, entry.accept), head + b"\n" + entry.content, durable=False)
 
     def confirm(self, entry: Entry) -> None:
         """Notes that the answer still holds."""
