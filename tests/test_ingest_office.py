@@ -270,8 +270,9 @@ def test_sheets_are_pages_with_their_header_titles_and_values() -> None:
     planets.write_row("A4", ["Mars", 6.417e23])
     planets.write_row("A5", ["Neptunusz", 0.1 + 0.2])
     planets.write_datetime("C5", datetime.datetime(1946, 9, 23), day)
-    planets.write_row("A7", ["Hold", "Sugár"])
+    planets.write_row("A7", ["Hold", "Sugár", "Albedó"])
     planets.write_row("A8", ["Titan", 2574.7])
+    planets.write("C8", 0.225, workbook.add_format({"num_format": "0.0%"}))
     satellites.write_row(0, 0, ["이름", "궤도", "운용"])
     satellites.merge_range("A2:A3", "아리랑")
     satellites.write_row(1, 1, [685.0, True])
@@ -286,7 +287,7 @@ def test_sheets_are_pages_with_their_header_titles_and_values() -> None:
         "A Naprendszer bolygói",
         "Név: Mars; Tömeg (kg): 6.417e+23",
         "Név: Neptunusz; Tömeg (kg): 0.3; Felfedezés: 1946-09-23",
-        "Hold: Titan; Sugár: 2574.7",
+        "Hold: Titan; Sugár: 2574.7; Albedó: 22.5%",
     ]
     assert [block.text for block in loaded.pages[1]][1:] == [
         "이름: 아리랑; 궤도: 685; 운용: TRUE",
