@@ -143,7 +143,10 @@ def _cut(whole: str, start: int, end: int) -> list[_Unit]:
     """A unit, or several where it is too long for a chunk: cut after a semicolon, else at a space, else anywhere."""
     units: list[_Unit] = []
     while start < end:
-        unit = _unit(whole, start, end)
+        # A beginning that is too long says so of the whole, which would take quadratic time to measure at each cut.
+        unit = _unit(whole, start, min(end, start + 16 * LIMIT_TOKENS))
+        if unit.tokens <= LIMIT_TOKENS and unit.end < end:
+            unit = _unit(whole, start, end)
         if unit.tokens <= LIMIT_TOKENS:
             units.append(unit)
             break

@@ -13,7 +13,7 @@ _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 _QUOTE = re.compile(r"^ {0,3}(?:> ?)+")
 _RULE = re.compile(r"^ {0,3}([-*_])(?:\s*\1){2,}\s*$")
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
-_TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
+_TABLE_RULE = re.compile(r"^[\s:|]*-(?=[^|]*\|)[\s:|-]*$")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>")
 _LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"]*\")?\)")
@@ -31,7 +31,10 @@ def load_markdown(content: bytes, name: str) -> Loaded:
     text = decode(content).replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
     front = _FRONT_MATTER.match(text)
     stated = re.search(r"^title:\s*[\"']?(.+?)[\"']?\s*$", front[1], re.MULTILINE) if front else None
-    blocks = _markdown_blocks(_COMMENT.sub("", text[front.end() :] if front else text))
+    body = text[front.end() :] if front else text
+    # Beyond the last end of a comment, each start of one would be searched for its end in vain.
+    end = body.rfind("-->") + len("-->")
+    blocks = _markdown_blocks(_COMMENT.sub("", body[:end]) + body[end:])
     return _loaded("markdown", blocks, stated[1] if stated else "")
 
 
