@@ -1,6 +1,7 @@
 """Settings from the environment and `domain.toml`, read in one place and checked when read."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -12,6 +13,10 @@ from rag.errors import ConfigurationError
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("en", "hu", "ko")
 """Languages of the interface and of answers."""
+KINDS = ("files", "arxiv", "ntrs", "web", "wikipedia")
+"""Kinds of sources; all but the first are fetched."""
+_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_CONTACT_CHARACTERS = 200
 
 
 class Secret:
@@ -53,6 +58,7 @@ class Settings:
     answer_tokens: int = 512
     question_characters: int = 2000
     threads: int = 0
+    contact: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -61,10 +67,7 @@ class Settings:
         Raises ConfigurationError for an unknown variable or a value that does not fit.
         """
         if environment is None:
-            from dotenv import dotenv_values
-
-            stored = {key: value or "" for key, value in dotenv_values(ROOT / ".env").items()}
-            environment = {**stored, **os.environ}
+            environment = _environment()
         names = {item.name: item for item in fields(cls)}
         values: dict[str, Any] = {}
         for variable, text in environment.items():
@@ -78,7 +81,21 @@ class Settings:
         settings = cls(**values)
         if not 1 <= settings.port <= 65535:
             raise ConfigurationError(f"LACERTA_PORT should be between 1 and 65535, is now {settings.port}.")
+        contact = settings.contact
+        if not contact.isascii() or not contact.isprintable() or len(contact) > _CONTACT_CHARACTERS:
+            raise ConfigurationError(
+                f"LACERTA_CONTACT should be a mail address or URL of at most {_CONTACT_CHARACTERS} ASCII characters, is"
+                f" now {contact!r}."
+            )
         return settings
+
+
+def _environment() -> dict[str, str]:
+    """The variables of the file `.env` beside `app.py`, and before them those of the process."""
+    from dotenv import dotenv_values
+
+    stored = {key: value or "" for key, value in dotenv_values(ROOT / ".env").items()}
+    return {**stored, **os.environ}
 
 
 def _convert(variable: str, kind: Any, text: str) -> Any:
@@ -98,11 +115,25 @@ def _convert(variable: str, kind: Any, text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One `[[sources]]` table: where a domain's documents come from."""
+    """One `[[sources]]` table: where a domain's documents come from.
+
+    `include` and `exclude` are glob patterns of the kind `files`. `options` are all keys of another kind as TOML gives
+    them; whoever fetches from there checks them.
+    """
 
     kind: str = "files"
     include: tuple[str, ...] = ("**/*",)
     exclude: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishSettings:
+    """The `[publish]` table: a new version is published only if at least the share `min_recall` of the domain's own
+    questions find their document; 0 asks none.
+    """
+
+    min_recall: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +151,10 @@ class RetrievalSettings:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A domain as its `domain.toml` describes it. Texts are by interface language, all of `LANGUAGES`."""
+    """A domain as its `domain.toml` describes it. Texts are by interface language, all of `LANGUAGES`.
+
+    `passwords` open the files whose source matches the glob pattern that is their key.
+    """
 
     name: str
     folder: Path
@@ -133,6 +167,8 @@ class Domain:
     titles: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Source, ...] = (Source(),)
     retrieval: RetrievalSettings = RetrievalSettings()
+    publish: PublishSettings = PublishSettings()
+    passwords: Mapping[str, Secret] = field(default_factory=dict)
 
     @property
     def source_folder(self) -> Path:
@@ -146,8 +182,11 @@ def domain_names(settings: Settings) -> list[str]:
     return sorted(path.parent.name for path in settings.corpora.glob("*/domain.toml"))
 
 
-def load_domain(settings: Settings, name: str) -> Domain:
-    """The domain `name`. Raises ConfigurationError naming the file and the key that is wrong."""
+def load_domain(settings: Settings, name: str, environment: Mapping[str, str] | None = None) -> Domain:
+    """The domain `name`. Raises ConfigurationError naming the file and the key that is wrong.
+
+    Passwords that are written as `$NAME` are taken from `environment`; without it from the process's and `.env`.
+    """
     names = domain_names(settings)
     if name not in names:
         known = ", ".join(names) or "none"
@@ -157,10 +196,10 @@ def load_domain(settings: Settings, name: str) -> Domain:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
-    return _domain(name, path, table)
+    return _domain(name, path, table, environment)
 
 
-def _domain(name: str, path: Path, table: dict[str, Any]) -> Domain:
+def _domain(name: str, path: Path, table: dict[str, Any], environment: Mapping[str, str] | None) -> Domain:
     known = {item.name for item in fields(Domain)} - {"name", "folder"}
     _refuse_unknown(path, "", table, known)
     values: dict[str, Any] = {"languages": tuple(_typed(path, "languages", table.get("languages"), list))}
@@ -183,17 +222,52 @@ def _domain(name: str, path: Path, table: dict[str, Any]) -> Domain:
     if retrieval.get("passages", 1) < 1:
         raise ConfigurationError(f"{path}: retrieval.passages should be at least 1, is now {retrieval['passages']}.")
     values["retrieval"] = RetrievalSettings(**retrieval)
+    publish = _typed(path, "publish", table.get("publish", {}), dict)
+    _refuse_unknown(path, "publish", publish, {item.name for item in fields(PublishSettings)})
+    least = _typed(path, "publish.min_recall", publish.get("min_recall", 0.0), (int, float))
+    if not 0 <= least <= 1:
+        raise ConfigurationError(f"{path}: publish.min_recall should be between 0 and 1, is now {least}.")
+    values["publish"] = PublishSettings(float(least))
+    passwords = _typed(path, "passwords", table.get("passwords", {}), dict)
+    values["passwords"] = _passwords(path, passwords, environment) if passwords else {}
     return Domain(name=name, folder=path.parent, **values)
 
 
 def _source(path: Path, table: Any) -> Source:
-    table = _typed(path, "sources", table, dict)
-    _refuse_unknown(path, "sources", table, {item.name for item in fields(Source)})
-    if table.get("kind", "files") != "files":
-        raise ConfigurationError(f'{path}: sources.kind should be "files", is now {table["kind"]!r}.')
+    table = dict(_typed(path, "sources", table, dict))
+    kind = table.pop("kind", "files")
+    if kind not in KINDS:
+        raise ConfigurationError(f"{path}: sources.kind should be one of {', '.join(KINDS)}, is now {kind!r}.")
+    if kind != "files":
+        return Source(kind, include=(), options=table)
+    _refuse_unknown(path, "sources", table, {"include", "exclude"})
     include = _typed(path, "sources.include", table.get("include", list(Source().include)), list)
     exclude = _typed(path, "sources.exclude", table.get("exclude", []), list)
+    for pattern in (*include, *exclude):
+        _typed(path, "each pattern of sources.include and sources.exclude", pattern, str)
     return Source(include=tuple(include), exclude=tuple(exclude))
+
+
+def _passwords(path: Path, table: Mapping[str, Any], environment: Mapping[str, str] | None) -> dict[str, Secret]:
+    environment = _environment() if environment is None else environment
+    passwords = {}
+    for pattern, value in table.items():
+        if not isinstance(value, str) or not value:
+            # The value itself may be the secret.
+            raise ConfigurationError(f'{path}: the password of "{pattern}" should be a string that is not empty.')
+        named = _VARIABLE.fullmatch(value)
+        if named and named[1].startswith("LACERTA_"):
+            raise ConfigurationError(
+                f'{path}: the password of "{pattern}" is {value}, but names that begin with LACERTA_ are those of'
+                " settings: choose another name."
+            )
+        if named and not environment.get(named[1]):
+            raise ConfigurationError(
+                f'{path}: the password of "{pattern}" is in the variable {named[1]}, which is not set: put'
+                f" {named[1]}=... into .env or the environment."
+            )
+        passwords[pattern] = Secret(environment[named[1]] if named else value)
+    return passwords
 
 
 def _typed(path: Path, key: str, value: Any, kind: Any) -> Any:

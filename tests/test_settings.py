@@ -45,6 +45,8 @@ def test_values_come_from_the_environment(tmp_path: Path) -> None:
         ("LACERTA_PORT", "web", "web"),
         ("LACERTA_PORT", "70000", "70000"),
         ("LACERTA_MODEL_TIMEOUT", "soon", "soon"),
+        ("LACERTA_CONTACT", "Jane\nHost: x", "LACERTA_CONTACT"),
+        ("LACERTA_CONTACT", "a" * 201, "200"),
     ],
 )
 def test_a_wrong_variable_is_named(variable: str, value: str, named: str) -> None:
@@ -75,7 +77,15 @@ def test_a_domain_is_read(tmp_path: Path) -> None:
         ("colour = 1\n" + GOOD, "colour"),
         (GOOD.replace('ko = "새"', ""), "ko"),
         (GOOD.replace('languages = ["en"]', ""), "languages"),
-        (GOOD.replace('kind = "files"', 'kind = "gopher"'), "gopher"),
+        (GOOD.replace('kind = "files"', 'kind = "gopher"'), "wikipedia, is now 'gopher'"),
+        (GOOD + "query = 'sail'\n", "query"),
+        (GOOD + "include = [1]\n", "include"),
+        (GOOD + "\n[publish]\nmin_recall = 90\n", "min_recall.*90"),
+        (GOOD + "\n[publish]\nmin_recall = nan\n", "min_recall"),
+        (GOOD + "\n[publish]\nmin_recal = 0.9\n", "min_recal"),
+        (GOOD + '\n[passwords]\n"*.pdf" = 7\n', "pdf"),
+        (GOOD + '\n[passwords]\n"*.pdf" = "$NOT_SET_ANYWHERE"\n', "NOT_SET_ANYWHERE=.*[.]env"),
+        (GOOD + '\n[passwords]\n"*.pdf" = "$LACERTA_PDF"\n', "LACERTA_PDF.*another name"),
         ("[title", "TOML"),
     ],
 )
@@ -83,6 +93,30 @@ def test_a_wrong_key_is_named_with_its_file(tmp_path: Path, text: str, named: st
     with pytest.raises(ConfigurationError, match=named) as caught:
         load_domain(settings_with(tmp_path, text), "birds")
     assert "domain.toml" in str(caught.value)
+
+
+def test_sources_of_other_kinds_keep_their_keys_for_whoever_fetches(tmp_path: Path) -> None:
+    text = GOOD + '[[sources]]\nkind = "web"\nstart = ["https://www.example.org/"]\nexclude = ["/old/*"]\ndepth = 2\n'
+    files, web = load_domain(settings_with(tmp_path, text), "birds").sources
+    assert (files.kind, files.include, dict(files.options)) == ("files", ("**/*",), {})
+    assert (web.kind, web.include) == ("web", ())
+    assert web.options == {"start": ["https://www.example.org/"], "exclude": ["/old/*"], "depth": 2}
+
+
+def test_passwords_come_from_the_environment_and_never_show(tmp_path: Path) -> None:
+    text = GOOD + '\n[passwords]\n"minutes/*.pdf" = "$MINUTES_PASSWORD"\n"old.docx" = "heron-77"\n'
+    domain = load_domain(settings_with(tmp_path, text), "birds", {"MINUTES_PASSWORD": "stork-12"})
+    assert {pattern: secret.reveal() for pattern, secret in domain.passwords.items()} == {
+        "minutes/*.pdf": "stork-12",
+        "old.docx": "heron-77",
+    }
+    assert "stork-12" not in repr(domain) and "heron-77" not in repr(domain)
+
+
+def test_a_version_may_have_to_find_a_share_of_the_questions(tmp_path: Path) -> None:
+    assert load_domain(settings_with(tmp_path / "a", GOOD), "birds").publish.min_recall == 0
+    settings = settings_with(tmp_path / "b", GOOD + "\n[publish]\nmin_recall = 1\n")
+    assert load_domain(settings, "birds").publish.min_recall == 1.0
 
 
 def test_an_unknown_domain_names_the_known_ones(tmp_path: Path) -> None:
