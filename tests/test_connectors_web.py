@@ -519,6 +519,7 @@ def test_the_hosts_of_start_pages_with_and_without_www() -> None:
         ("https://példa.hu/ő?q=é", "https://xn--plda-bpa.hu/%C5%91?q=%C3%A9"),
         ("https://example.org/%c5%91", "https://example.org/%C5%91"),
         ("https://example.org/a;jsessionid=AB12?utm_source=x&fbclid=1&gallery=2", "https://example.org/a?gallery=2"),
+        ("https://example.org/a/..;jsessionid=1/b", "https://example.org/b"),
         ("https://example.org/?a=2&a=1&", "https://example.org/?a=2&a=1"),
         ("https://example.org\\a b", "https://example.org/a%20b"),
         ("mailto:a@example.org", None),
@@ -550,6 +551,14 @@ def test_a_content_type_header_is_read_tolerantly() -> None:
     assert content_type({"content-type": "Text/HTML; Charset=ISO-8859-2"}) == ("text/html", "iso-8859-2")
     assert content_type({}) == ("", "")
     assert content_type({"content-type": "nonsense"})[1] == ""
+    assert content_type({"content-type": 'text/html; charset="x\0y"'}) == ("text/html", "")
+
+
+def test_a_date_beyond_all_calendars_is_none(tmp_path: Path, server: Server) -> None:
+    date = "Aug +999999999999992026  10:00:00 Aug -12026"
+    server.put("/", Reply(status=503, headers={"Retry-After": date}), page(links(), Last_Modified=date))
+    kept, problems = crawl(server, tmp_path)
+    assert problems == [] and "modified" not in kept["/"].metadata
 
 
 def test_a_page_of_thousands_of_links_gives_the_first_of_them() -> None:

@@ -310,5 +310,5 @@ def _day(date: str) -> str:
     """The day of an HTTP date, as in 2026-08-04; empty where it is none."""
     try:
         return parsedate_to_datetime(date).date().isoformat()
-    except ValueError:
+    except (ValueError, OverflowError):
         return ""

@@ -308,7 +308,12 @@ class Fetcher:
         self, url: str, answer: httpcore.Response, headers: Mapping[str, str], largest: int, partial: "Partial"
     ) -> None:
         declared = headers.get("content-length", "")
-        if declared.isascii() and declared.isdigit() and len(partial.content) + int(declared) > largest:
+        if (
+            declared.isascii()
+            and declared.isdigit()
+            and len(declared) < 20
+            and len(partial.content) + int(declared) > largest
+        ):
             raise too_large(url, largest)
         for part in answer.iter_stream():
             self.received += len(part)
@@ -326,7 +331,7 @@ def _retry_after(value: str) -> float:
         return float(value)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 

@@ -14,6 +14,7 @@ from rag.text import flatten, normalise
 _LINKS = {"a": "href", "area": "href", "iframe": "src", "frame": "src"}
 _REFRESH = re.compile(r"^\s*[\d.]*\s*[;,]?\s*url\s*=\s*['\"]?(.*?)['\"]?\s*$", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+_CHARSET = re.compile(r"[A-Za-z0-9._:+-]{1,40}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DATE_NAMES = ("article:published_time", "datepublished", "dc.date", "dcterms.created", "dcterms.date", "date")
 _MOST_LINKS = 5_000
@@ -99,7 +100,7 @@ def content_type(headers: Mapping[str, str]) -> tuple[str, str]:
     message["Content-Type"] = headers.get("content-type", "").split(", ")[0]
     stated = message.get_content_type() if headers.get("content-type") else ""
     charset = message.get_param("charset", "")
-    return stated, charset.lower() if isinstance(charset, str) else ""
+    return stated, charset.lower() if isinstance(charset, str) and _CHARSET.fullmatch(charset) else ""
 
 
 def robots_words(value: str) -> set[str]:

@@ -34,7 +34,7 @@ def normal_url(url: str, base: str = "") -> str | None:
     try:
         # Before the query a backslash is a slash in every browser.
         path, mark, query = url.partition("?")
-        url = path.replace("\\", "/") + mark + query
+        url = _SESSION_PATH.sub("", path.replace("\\", "/")) + mark + query
         joined = httpx.URL(base).join(url) if base else httpx.URL(url)
         if joined.scheme not in _DEFAULT_PORTS or not joined.host or joined.userinfo:
             return None
@@ -47,9 +47,8 @@ def normal_url(url: str, base: str = "") -> str | None:
     port = "" if joined.port in (None, _DEFAULT_PORTS[joined.scheme]) else f":{joined.port}"
     pairs = [pair for pair in query.split("&") if pair and not _TRACKING.fullmatch(pair.split("=")[0])]
     query = "&".join(sorted(pairs, key=lambda pair: pair.split("=")[0]))
-    path = _SESSION_PATH.sub("", path) or "/"
     host = f"[{host}]" if ":" in host else host
-    normal = f"{joined.scheme}://{host}{port}{path}{'?' + query if query else ''}"
+    normal = f"{joined.scheme}://{host}{port}{path or '/'}{'?' + query if query else ''}"
     normal = _PERCENT.sub(lambda match: match[0].upper(), normal)
     return normal if len(normal) <= LONGEST else None
 
