@@ -59,6 +59,11 @@ def load_sheets(content: bytes, name: str) -> Loaded:
         raise LoadError("it is protected by a password: save a copy without one") from error
     except (calamine.CalamineError, OSError, ValueError) as error:
         raise LoadError(f"its sheets are damaged ({error}): save it again") from error
+    except BaseException as error:
+        # A panic of Rust code is no Exception, and can't be imported; it must not end the process that parses.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise LoadError("its sheets are damaged: save it again") from error
     if not any(pages):
         raise LoadError(notes[0] if notes else "its sheets are empty: fill them or remove it")
     return Loaded(kind, title, tuple(pages), metadata, tuple(notes), rows=True)
