@@ -1,6 +1,7 @@
 """From bytes to text: the encoding of a text file. Knows nothing of what the text says."""
 
 import codecs
+import re
 
 from ingest.limits import TEXT_BYTES
 from ingest.loaders.errors import LoadError
@@ -14,6 +15,12 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SAMPLE = 200_000
+# Dashes and quotation marks of cp1252 that a converter took for Latin-1, as the HTML standard reads them.
+_MISTAKEN = {
+    code: letter for code in range(0x80, 0xA0) if code != 0x85 and (letter := bytes([code]).decode("cp1252", "ignore"))
+}
+_MISTAKEN_BYTES = re.compile(rb"\xc2[\x80-\x9f]")
+_CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def decode(content: bytes) -> str:
@@ -28,17 +35,24 @@ def decode(content: bytes) -> str:
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return _strict(content, encoding)
+    if b"\0" in content:
+        return _wide(content)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         return _guessed(content)
-    if "\0" not in text:
-        return text
-    # UTF-16 without a mark: every other byte of Latin text is zero.
-    sample = content[:_SAMPLE]
+    return text.translate(_MISTAKEN) if _MISTAKEN_BYTES.search(content) else text
+
+
+def _wide(content: bytes) -> str:
+    """UTF-16 without a mark: one byte of each Latin letter, digit and space is zero, the other one hardly ever."""
+    sample = content[: min(_SAMPLE, len(content)) // 2 * 2]
     for parity, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if sample[parity::2].count(0) > 0.7 * (len(sample) // 2) and not sample[1 - parity :: 2].count(0):
-            return _strict(content, encoding)
+        if sample[parity::2].count(0) > max(0.1 * (len(sample) // 2), 3 * sample[1 - parity :: 2].count(0)):
+            letters = sample.decode(encoding, "replace")
+            written = sum(letter < "\u0250" or "가" <= letter <= "힣" for letter in letters)
+            if written > 0.9 * len(letters) and not _CONTROL.search(letters):
+                return _strict(content, encoding)
     raise LoadError("it is neither text nor a kind of file that is read: save it as PDF, CSV, Markdown or text")
 
 
@@ -50,8 +64,6 @@ def _strict(content: bytes, encoding: str) -> str:
 
 
 def _guessed(content: bytes) -> str:
-    if b"\0" in content:
-        raise LoadError("it is neither text nor a kind of file that is read: save it as PDF, CSV, Markdown or text")
     try:
         korean = content.decode("cp949")
         strange = [letter for letter in korean[:_SAMPLE] if letter > "\x7f"]

@@ -4,16 +4,25 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
 
 from ingest.blocks import Block, Loaded
 from ingest.loaders.encoding import decode
 from ingest.loaders.errors import LoadError
 from rag.text import flatten, normalise
 
-_DELIMITERS = ",;\t|"
+# Of two that cut equally well the first is taken: commas also stand in numbers and names.
+_DELIMITERS = "\t;|,"
 _SAMPLE_LINES = 60
 _NUMBER = re.compile(r"[-+]?[\d\s.,:/%-]*\d[\d\s.,:/%-]*(?:e[-+]?\d+)?", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
+# The first line by which Excel is told the delimiter.
+_STATED = re.compile(r"\ufeff?\"?sep=([^\r\n])\"?\r?\n?", re.IGNORECASE)
 _FIELD_LIMIT = 10_000_000
+# A cell of more lines was opened by a quotation mark that was not meant to open one.
+_CELL_LINES = 100
+_ROWS_LOOKED_AT = 20
 
 
 def load_table(content: bytes, name: str) -> Loaded:
@@ -23,12 +32,10 @@ def load_table(content: bytes, name: str) -> Loaded:
     Raises LoadError when there is no record.
     """
     text = decode(content).replace("\0", "")
-    delimiter = detect_delimiter(text) or ","
-    csv.field_size_limit(_FIELD_LIMIT)
-    try:
-        rows = [[_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
-    except csv.Error as error:
-        raise LoadError(f"it is not a regular table ({error}): save it again as CSV") from error
+    stated = _STATED.match(text)
+    text = text[stated.end() :] if stated else text
+    delimiter = stated[1] if stated else detect_delimiter(text) or ","
+    rows = [[_cell(cell) for cell in row] for row in _rows(text, delimiter)]
     rows = [row for row in rows if any(row)]
     if not rows:
         raise LoadError("it is empty: add rows or remove it")
@@ -39,6 +46,9 @@ def load_table(content: bytes, name: str) -> Loaded:
     header, records = rows[start], rows[start + 1 :]
     if not _is_header(header, records):
         header, records = [], rows[start:]
+    elif records and _continues(header, records[0], records[1 : 1 + _ROWS_LOOKED_AT]):
+        header, records = _joined(header, records[0]), records[1:]
+    header = _numbered(header)
     if not records:
         raise LoadError("it has a header but no rows: add rows or remove it")
     blocks = [Block(text) for text in above] + [
@@ -52,8 +62,10 @@ def detect_delimiter(text: str) -> str | None:
     sample = "\n".join(text.splitlines()[:_SAMPLE_LINES])
     best, best_score = None, 0.0
     for delimiter in _DELIMITERS:
+        # Where another sign cuts every line alike, commas between digits are decimal ones.
+        measured = _DECIMAL_COMMA.sub(".", sample) if delimiter == "," and best_score > 1 else sample
         try:
-            rows = [row for row in csv.reader(io.StringIO(sample), delimiter=delimiter) if row]
+            rows = [row for row in csv.reader(io.StringIO(measured), delimiter=delimiter) if row]
         except csv.Error:
             continue
         widths = Counter(len(row) for row in rows if len(row) > 1)
@@ -78,8 +90,54 @@ def looks_like_table(text: str) -> bool:
     return width >= 3 and count >= 0.8 * sum(widths.values())
 
 
+def _rows(text: str, delimiter: str) -> list[list[str]]:
+    csv.field_size_limit(_FIELD_LIMIT)
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        if not any(cell.count("\n") > _CELL_LINES for row in rows for cell in row if len(cell) > _CELL_LINES):
+            return rows
+    except csv.Error:
+        pass
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=csv.QUOTE_NONE))
+    except csv.Error as error:
+        raise LoadError(f"it is not a regular table ({error}): save it again as CSV") from error
+
+
+@lru_cache(maxsize=10_000)
 def _cell(cell: str) -> str:
+    if cell.isascii() and cell.isprintable():
+        return " ".join(cell.split())
     return flatten(normalise(cell))
+
+
+def _continues(header: Sequence[str], below: Sequence[str], records: Sequence[Sequence[str]]) -> bool:
+    """Whether `below` is the second row of a header: it names columns, all of numbers, that `header` leaves empty."""
+    gaps = [place for place, name in enumerate(below) if name and not "".join(header[place : place + 1])]
+    if not gaps or not records or any(_NUMBER.fullmatch(name) for name in below if name):
+        return False
+    values = [row[place] for row in records for place in gaps if place < len(row) and row[place]]
+    return bool(values) and 10 * sum(bool(_NUMBER.fullmatch(value)) for value in values) >= 9 * len(values)
+
+
+def _joined(header: Sequence[str], below: Sequence[str]) -> list[str]:
+    """The names of a header of two rows: a name above stands for the empty cells to its right that are named below."""
+    names, above = [], ""
+    for place in range(max(len(header), len(below))):
+        name, sub = ((*row, "")[min(place, len(row))] for row in (header, below))
+        above = name or (above if sub else "")
+        names.append(f"{above} {sub}".strip())
+    return names
+
+
+def _numbered(header: Sequence[str]) -> list[str]:
+    """The names with the second of one name as `name (2)`."""
+    seen: Counter[str] = Counter()
+    names = []
+    for name in header:
+        seen[name] += 1
+        names.append(f"{name} ({seen[name]})" if name and seen[name] > 1 else name)
+    return names
 
 
 def _is_header(header: list[str], records: list[list[str]]) -> bool:
