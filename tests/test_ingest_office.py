@@ -639,3 +639,9 @@ def test_python_docx_paragraphs_in_content_controls_of_cells_are_read() -> None:
 def test_long_lists_are_numbered_to_their_end() -> None:
     page = "<html><body><ol>" + "<li>Elem</li>" * 20_000 + "</ol></body></html>"
     assert texts(load(page.encode(), "a.html"))[-1] == "20000. Elem"
+
+
+def test_control_characters_in_web_pages_are_passed_over() -> None:
+    page = PAGE.replace("hat hétig", "hat\x01 &#x1f; hétig").replace("Kiss Éva", "Kiss&#2; \x1fÉva")
+    loaded = load(page.encode(), "a.html")
+    assert "hat hétig" in texts(loaded)[1] and loaded.metadata["author"] == "Kiss Éva"

@@ -35,6 +35,10 @@ _NAMES = re.compile(
     r"|pager|footer|skip-?link|related|advert|ads|popup|modal)(?:$|[\s_-])",
     re.IGNORECASE,
 )
+# What no element may hold: trees of lxml refuse it.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#(?:x0*1?[0-8bcef]|x0*1[9ad]|0*(?:[0-8]|1[124-9]|2\d|3[01]));", re.I
+)
 _FRONT_MATTER = re.compile(r"\A---\s*\n.*?\n---\s*\n", re.DOTALL)
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<%.*?%>|<\?php.*?\?>", re.DOTALL)
 # Finding the main text takes time with the square of the elements; such pages are tables.
@@ -49,7 +53,7 @@ def load_html(content: bytes, name: str) -> Loaded:
     Metadata: `author`, `published` (ISO date), `url`, `site` where the page states them. Raises LoadError for a page
     without text.
     """
-    text = _TEMPLATE.sub(" ", _FRONT_MATTER.sub("", html_text(content)))
+    text = _CONTROL.sub(" ", _TEMPLATE.sub(" ", _FRONT_MATTER.sub("", html_text(content))))
     root = parse_html(text)
     body = next((item for item in root.iter() if local(item) == "body"), root)
     about, main = _extracted(text, root)

@@ -22,7 +22,7 @@ def load_slides(content: bytes, name: str) -> Loaded:
     Metadata: `author`, `modified` (ISO date). Raises LoadError for what is damaged or holds no text.
     """
     from lxml.etree import XMLSyntaxError
-    from pptx.exc import PackageNotFoundError
+    from pptx.exc import PythonPptxError
     from pptx.package import Package
 
     with open_zip(content) as archive:
@@ -31,7 +31,7 @@ def load_slides(content: bytes, name: str) -> Loaded:
         # `pptx.Presentation` refuses slide shows and templates, which hold slides all the same.
         presentation = Package.open(io.BytesIO(content)).main_document_part.presentation
         pages = tuple(tuple(_slide(slide)) for slide in presentation.slides)
-    except (KeyError, AttributeError, ValueError, PackageNotFoundError, XMLSyntaxError) as error:
+    except (KeyError, AttributeError, ValueError, PythonPptxError, XMLSyntaxError) as error:
         raise LoadError(f"its slides are damaged ({type(error).__name__}: {error}): export it again") from error
     if not any(letter.isalnum() for page in pages for block in page for letter in block.text):
         raise LoadError(
