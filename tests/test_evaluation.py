@@ -4,9 +4,6 @@ from pathlib import Path
 import pytest
 
 from evaluation.__main__ import main
-from evaluation.domain import found_at, load
-from rag.errors import ConfigurationError
-from rag.types import Chunk
 
 DOCUMENTS = {
     "d1": "The primary mirror of the telescope is 6.5 metres across.",
@@ -51,22 +48,3 @@ def test_a_folder_that_is_no_question_set_is_named(tmp_path: Path, capsys: pytes
 def test_an_unknown_domain_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["domain", "nothing"]) == 2
     assert "internship" in capsys.readouterr().err
-
-
-def test_a_label_without_a_source_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "questions.jsonl"
-    record = {"id": "x", "question": "?", "language": "en", "answerable": True, "answer": "a", "sources": []}
-    path.write_text("\n" + json.dumps(record), encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="line 2"):
-        load(path)
-
-
-def test_the_page_counts_where_it_is_asked_for() -> None:
-    chunks = [
-        Chunk("1", "d", "", "a.pdf", "en", 2, 3, 0, 1, (), "x"),
-        Chunk("2", "d", "", "b.pdf", "en", 1, 1, 0, 1, (), "y"),
-    ]
-    assert found_at(chunks, (("a.pdf", 3),), pages=True) == 1
-    assert found_at(chunks, (("a.pdf", 4),), pages=True) is None
-    assert found_at(chunks, (("a.pdf", 4),), pages=False) == 1
-    assert found_at(chunks, (("c.pdf", 1), ("b.pdf", 1)), pages=True) == 2
