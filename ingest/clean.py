@@ -13,6 +13,8 @@ from ingest.loaders.layout_lines import Segment
 # Running headers, footers and page numbers stand in the outer eighth of the page.
 _MARGIN = 0.12
 _NUMBER_MARGIN = 0.15
+# Other segments on the line of a page number.
+_MOST_BESIDE = 2
 _PAGE_NUMBER = re.compile(
     r"^\W*(?:page|oldal|p\.|페이지)?\W*(?:\d{1,4}|[ivxl]{1,6})\W*(?:(?:/|of|von|페이지|쪽|oldal)\W*\d{0,4})?\W*$",
     re.IGNORECASE,
@@ -41,7 +43,7 @@ def without_furniture(
         [
             item
             for item in page
-            if not (_PAGE_NUMBER.match(item.text) and _in_margin(item, height, _NUMBER_MARGIN))
+            if item not in page_numbers
             and not (
                 _in_margin(item, height)
                 and (
@@ -50,12 +52,43 @@ def without_furniture(
                 )
             )
         ]
-        for number, (page, height) in enumerate(zip(pages, heights, strict=True))
+        for number, (page, height, page_numbers) in enumerate(
+            zip(pages, heights, _page_numbers(pages, heights), strict=True)
+        )
     ]
 
 
 def _in_margin(segment: Segment, height: float, margin: float = _MARGIN) -> bool:
     return segment.bottom > (1 - margin) * height or segment.top < margin * height
+
+
+def _page_numbers(pages: Sequence[Sequence[Segment]], heights: Sequence[float]) -> list[set[Segment]]:
+    """The page numbers of each page: alone on their line, or counting with the pages."""
+    candidates = [
+        [item for item in page if _in_margin(item, height, _NUMBER_MARGIN) and _PAGE_NUMBER.match(item.text)]
+        for page, height in zip(pages, heights, strict=True)
+    ]
+    offsets = Counter(
+        offset
+        for number, items in enumerate(candidates)
+        for offset in {_offset(item, number) for item in items}
+        if offset is not None
+    )
+    counting = {offset for offset, count in offsets.items() if count >= max(2, len(pages) // 3)}
+    found: list[set[Segment]] = []
+    for number, (page, items) in enumerate(zip(pages, candidates, strict=True)):
+        found.append(set())
+        for item in items:
+            beside = sum(abs(other.middle - item.middle) < 0.4 * item.size for other in page) - 1
+            # Among several others it is a number in a table.
+            if not beside or (beside <= _MOST_BESIDE and _offset(item, number) in counting):
+                found[-1].add(item)
+    return found
+
+
+def _offset(segment: Segment, number: int) -> int | None:
+    match = _NUMBER.search(segment.text)
+    return int(match[0]) - number if match else None
 
 
 def _key(segment: Segment) -> tuple[str, int]:
@@ -76,7 +109,11 @@ def without_line_numbers(pages: Sequence[Sequence[Segment]]) -> list[list[Segmen
 
 def _number_chain(page: Sequence[Segment]) -> set[int]:
     """The places of the segments that begin with a number whose neighbour stands close by."""
-    numbers = [(place, int(match[1])) for place, item in enumerate(page) if (match := _LEADING_NUMBER.match(item.text))]
+    numbers = [
+        (place, int(match[1]))
+        for place, item in enumerate(page)
+        if not item.row and (match := _LEADING_NUMBER.match(item.text))
+    ]
     return {
         place
         for row, (place, number) in enumerate(numbers)

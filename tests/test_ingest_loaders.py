@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import StreamObject
 
 from ingest.blocks import Block, Loaded, page_text
 from ingest.loaders import LoadError, load, pdf
@@ -297,3 +298,157 @@ def test_a_form_feed_inside_a_pdf_line_is_a_space() -> None:
     document = load(make_pdf([prose(["The heron\fwaits."])]), "a.pdf")
     assert texts(document) == ["The heron waits."]
     assert "\f" not in page_text((Block("a\fb"),))
+
+
+def with_drawing(content: bytes, drawing: str, rotate: int = 0) -> bytes:
+    """The PDF with drawing operators before the text of its first page, and the page turned."""
+    writer = PdfWriter()
+    writer.append(PdfReader(io.BytesIO(content)))
+    page = writer.pages[0]
+    stream = page["/Contents"].get_object()
+    assert isinstance(stream, StreamObject)
+    stream.set_data(drawing.encode() + b"\n" + stream.get_data())
+    if rotate:
+        page.rotate(rotate)
+    output = io.BytesIO()
+    writer.write(output)
+    return output.getvalue()
+
+
+def ruled(columns: list[float], rows: list[float]) -> str:
+    """Operators that draw the lines of a table at these places."""
+    level = [f"{columns[0]} {y} m {columns[-1]} {y} l S" for y in rows]
+    upright = [f"{x} {rows[0]} m {x} {rows[-1]} l S" for x in columns]
+    return "0.5 w " + " ".join(level + upright)
+
+
+def rows_of(document: Loaded) -> list[str]:
+    return [block.text for page in document.pages for block in page if block.row]
+
+
+def test_cells_of_a_ruled_table_keep_their_lines_and_get_the_names_of_their_columns() -> None:
+    # Narrow columns: no gap tells the cells apart. The number of the second row stands at the lower end of its cell.
+    placed: list[Placed] = [
+        *prose(["No."], 62, 735),
+        *prose(["Bird"], 92, 735),
+        *prose(["Wing span"], 182, 735),
+        *prose(["1"], 62, 715),
+        *prose(["Grey heron of the", "lowlands"], 92, 715),
+        *prose(["190 cm"], 182, 715),
+        *prose(["2"], 62, 672),
+        *prose(["Stork, which nests", "on chimneys"], 92, 685),
+        *prose(["200 cm"], 182, 685),
+    ]
+    content = with_drawing(make_pdf([placed]), ruled([60, 90, 180, 260], [665, 697, 729, 747]))
+    assert rows_of(load_pdf(content, "a.pdf")) == [
+        "No.: 1; Bird: Grey heron of the lowlands; Wing span: 190 cm",
+        "No.: 2; Bird: Stork, which nests on chimneys; Wing span: 200 cm",
+    ]
+
+
+def test_rows_without_lines_between_them_are_told_by_their_numbers() -> None:
+    names, sizes = ["Heron", "Stork", "Ibis", "Spoonbill"], ["190", "200", "90", "120"]
+    placed = [*prose(["Bird"], 62, 735), *prose(["Wing span"], 182, 735)]
+    placed += [*prose(names, 62, 715), *prose(sizes, 182, 715)]
+    content = with_drawing(make_pdf([placed]), ruled([60, 180, 260], [665, 729, 747]))
+    assert rows_of(load_pdf(content, "a.pdf"))[1:] == [
+        f"{name} | {size}" for name, size in zip(names, sizes, strict=True)
+    ]
+
+
+def test_cells_that_run_over_lines_stay_in_their_row_without_ruled_lines() -> None:
+    written_by_cells: list[Placed] = [
+        *prose(["heron", "of the lake"], 60, 740),
+        *prose(["waits long in the reeds", "and eats fish and", "frogs"], 250, 740),
+        *prose(["stork"], 60, 680),
+        *prose(["walks over meadows"], 250, 680),
+        *prose(["ibis"], 60, 660),
+        *prose(["digs in the mud of", "the shore"], 250, 660),
+    ]
+    assert rows_of(load_pdf(make_pdf([written_by_cells]), "a.pdf")) == [
+        "heron of the lake | waits long in the reeds and eats fish and frogs",
+        "stork | walks over meadows",
+        "ibis | digs in the mud of the shore",
+    ]
+
+
+def test_a_table_over_both_columns_is_read_by_rows() -> None:
+    left, right = prose(LEFT, x=50, y=600), prose(RIGHT, x=310, y=600)
+    cells = [[f"b{row}", str(10 + row * row), str(20 + row), str(7 * row % 5), "no"] for row in range(4)]
+    table: list[Placed] = [
+        (x, 780 - 14 * number, 10, text)
+        for number, row in enumerate(cells)
+        for x, text in zip((50, 150, 230, 330, 450), row, strict=True)
+    ]
+    document = load_pdf(make_pdf([table + left + right]), "a.pdf")
+    assert rows_of(document) == [" | ".join(row) for row in cells]
+    text = " ".join(texts(document))
+    assert [text.index(line) for line in LEFT + RIGHT] == sorted(text.index(line) for line in LEFT + RIGHT)
+
+
+def test_the_first_row_of_numbers_names_no_columns() -> None:
+    rows = [["Author", "Jane Doe"], ["Date", "2020"], ["Version", "3"]]
+    placed = [item for n, row in enumerate(rows) for x, text in zip((60, 300), row, strict=True)
+              for item in prose([text], x, 740 - 15 * n)]  # fmt: skip
+    assert rows_of(load_pdf(make_pdf([placed]), "a.pdf")) == [" | ".join(row) for row in rows]
+
+
+def test_numbers_along_axes_are_dropped_and_those_of_a_table_kept() -> None:
+    ticks: list[Placed] = [(100, 500 + 30 * n, 8, f"{n * 0.2:.1f}") for n in range(5)]
+    ticks += [(120 + 40 * n, 485, 8, str(n)) for n in range(6)]
+    lines = prose(["The heron waits in the reeds for fish to come by.", "It does so every day of the year."])
+    caption = prose(["Figure 1. Fish caught by day."], y=460)
+    document = load_pdf(make_pdf([lines + ticks + caption]), "a.pdf")
+    assert texts(document) == [" ".join(line for *_, line in lines), "Figure 1. Fish caught by day."]
+    table = [
+        item for n in range(5) for item in (*prose([str(n)], 60, 740 - 15 * n), *prose(["heron"], 90, 740 - 15 * n))
+    ]
+    assert all(str(n) in " ".join(texts(load_pdf(make_pdf([table]), "a.pdf"))) for n in range(5))
+
+
+def test_numbers_of_a_table_at_the_edge_of_a_page_are_no_page_numbers() -> None:
+    rows = [["heron", "25", "27", "29"], ["stork", "5", "8", "9"]]
+    placed: list[Placed] = [
+        (x, 800 - 14 * n, 10, text)
+        for n, row in enumerate(rows)
+        for x, text in zip((60, 200, 300, 400), row, strict=True)
+    ]
+    document = load_pdf(make_pdf([placed + prose(["Some text."], y=600)]), "a.pdf")
+    assert rows_of(document) == [" | ".join(row) for row in rows]
+
+
+def test_a_divided_word_is_mended_over_a_footnote() -> None:
+    lines = prose(["The heron waits in the reeds of the lake for a very long time and pa-"], y=100)
+    note = prose(["2 So it was seen."], y=80, size=7)
+    following = prose(["tience is what it has. It eats fish and frogs and much more."], y=600, x=60)
+    filler = prose(["Some more text of the same size as the other lines, to be the body."] * 5, y=740)
+    blocks = texts(load_pdf(make_pdf([filler + lines + note, following]), "a.pdf"))
+    one_page = texts(load_pdf(make_pdf([filler + lines + note + following]), "a.pdf"))
+    assert "2 So it was seen." in blocks
+    assert any("time and patience is what it has." in text for text in one_page)
+
+
+@pytest.mark.parametrize("rotate", [90, 180, 270])
+def test_text_is_read_upright_however_the_page_is_turned(rotate: int) -> None:
+    cells = [["heron", "190 cm"], ["stork", "200 cm"], ["ibis", "90 cm"]]
+    lines: list[Placed] = [
+        (x, 700 - 16 * n, 10, text) for n, row in enumerate(cells) for x, text in zip((60, 300), row, strict=True)
+    ]
+    expected = [" | ".join(row) for row in cells]
+    upright = make_pdf([lines])
+    # Turned as a whole by the page's entry, and written sideways on an upright page.
+    assert rows_of(load_pdf(with_drawing(upright, "", rotate), "a.pdf")) == expected
+    turns = {90: "0 1 -1 0 800 0 cm", 180: "-1 0 0 -1 595 842 cm", 270: "0 -1 1 0 0 600 cm"}
+    assert rows_of(load_pdf(with_drawing(upright, turns[rotate]), "a.pdf")) == expected
+
+
+def test_the_name_of_a_vertical_axis_comes_last_and_a_watermark_is_left_out() -> None:
+    content = with_drawing(
+        make_pdf([prose(["The heron waits in the reeds for fish.", "It waits for a long time."])]),
+        "q 0 1 -1 0 30 0 cm BT /F1 10 Tf 400 0 Td (Fish a day) Tj ET Q"
+        " q 0.7 0.7 -0.7 0.7 200 300 cm BT /F1 60 Tf (DRAFT) Tj ET Q",
+    )
+    assert texts(load_pdf(content, "a.pdf")) == [
+        "The heron waits in the reeds for fish. It waits for a long time.",
+        "Fish a day",
+    ]

@@ -26,6 +26,8 @@ _NUMBERED = re.compile(r"(\d+(?:\.\d+)*)\.? ")
 _SENTENCE_END = re.compile(r"[.!?:;。？！][\"'”’»)\]]*$")
 _LEADERS = re.compile(r"\s*(?:\. ?){5,}\s*")
 _LEAST_LINES_A_COLUMN = 5
+_LEAST_CELLS_ON_A_SIDE = 2
+_CHARACTERS_OF_A_WIDE_CELL = 40
 # Paragraphs, such as captions and footnotes, between the two parts of a divided word.
 _LOOKED_BACK = 12
 
@@ -59,16 +61,48 @@ def in_reading_order(segments: Sequence[Segment]) -> list[list[Segment]]:
     gutter = _gutter([item for item in segments if not item.row])
     if gutter is None:
         return [list(segments)]
-    spanning = [item.middle for item in segments if item.left < gutter - 2 and item.right > gutter + 2]
+    wide = _wide_rows(segments, gutter)
+    # Rows follow each other; what stands in a column is above or below all of them.
+    crossing = [
+        place in wide or item.left < gutter - 2 < gutter + 2 < item.right for place, item in enumerate(segments)
+    ]
+    spanning = [item.middle for item, crosses in zip(segments, crossing, strict=True) if crosses]
 
-    def place(item: Segment) -> tuple[int, int, int]:
+    def place(item: Segment, crosses: bool) -> tuple[int, int, int]:
         # Parts of one line differ a little in height.
         above = sum(middle > item.middle + 0.4 * item.size for middle in spanning)
-        if item.left < gutter - 2 and item.right > gutter + 2:
-            return above, 1, 0
-        return above, 0, int(item.left >= gutter - 2)
+        return (above, 1, 0) if crosses else (above, 0, int(item.left >= gutter - 2))
 
-    return [list(part) for _, part in groupby(sorted(segments, key=place), key=place)]
+    placed = [(place(item, crosses), item) for item, crosses in zip(segments, crossing, strict=True)]
+    placed.sort(key=lambda pair: pair[0])
+    return [[item for _, item in part] for _, part in groupby(placed, key=lambda pair: pair[0])]
+
+
+def _wide_rows(segments: Sequence[Segment], gutter: float) -> set[int]:
+    """Places of the cells of a table that runs over both columns: several short pieces on a line on either side."""
+    rows: list[list[int]] = []
+    for place in sorted(range(len(segments)), key=lambda place: -segments[place].bottom):
+        if rows and segments[rows[-1][0]].bottom - segments[place].bottom < 0.4 * segments[place].size:
+            rows[-1].append(place)
+        else:
+            rows.append([place])
+    wide = [_is_wide(segments, row, gutter) for row in rows]
+    return {
+        place
+        for number, row in enumerate(rows)
+        if wide[number] and sum(wide[max(0, number - 1) : number + 2]) > 1
+        for place in row
+    }
+
+
+def _is_wide(segments: Sequence[Segment], row: Sequence[int], gutter: float) -> bool:
+    pieces = [segments[place] for place in row]
+    left = sum(item.left < gutter - 2 for item in pieces)
+    # Beside a narrow table, a line of prose is one long piece.
+    return (
+        min(left, len(row) - left) >= _LEAST_CELLS_ON_A_SIDE
+        and max(len(item.text) for item in pieces) <= _CHARACTERS_OF_A_WIDE_CELL
+    )
 
 
 def _gutter(segments: Sequence[Segment]) -> float | None:

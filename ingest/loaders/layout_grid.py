@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ingest.loaders.layout_lines import Line, Segment, count_words, join_lines, lines_of
-from ingest.loaders.layout_table import Row, records
+from ingest.loaders.layout_table import Row, is_text, records
 
 Box = tuple[float, float, float, float]
+_Cells = dict[tuple[int, int], list[Segment]]
 
 # In points: the width of a line, how far two lines that meet may miss each other, and the least side of a cell.
 _RULE_WIDTH = 2.5
@@ -22,6 +23,9 @@ _LEAST_SIDE = 6.0
 _ROW_SHARE = 0.6
 # Part of its height that one between columns must have: some cells run over two columns.
 _COLUMN_SHARE = 0.4
+# Lines in the first cell of a row, and part of the others' lines beside them, that make them rows of their own.
+_LEAST_UNRULED_ROWS = 3
+_BESIDE_SHARE = 0.6
 # What is nearly as high as the page is the page's frame.
 _FRAME_SHARE = 0.85
 
@@ -123,7 +127,7 @@ def _edges(rules: Sequence[tuple[float, float, float]], least: float, first: flo
 def with_grids(segments: Sequence[Segment], grids: Sequence[Grid]) -> list[Segment]:
     """The segments, those in a ruled table replaced by one segment for each row where the first of them stood."""
     for grid in grids:
-        cells: dict[tuple[int, int], list[Segment]] = {}
+        cells: _Cells = {}
         rest: list[Segment] = []
         first = None
         for segment in segments:
@@ -133,12 +137,37 @@ def with_grids(segments: Sequence[Segment], grids: Sequence[Grid]) -> list[Segme
             else:
                 first = len(rest) if first is None else first
                 cells.setdefault(place, []).append(segment)
+        cells = _with_unruled_rows(cells)
         if first is not None and (rows := _row_segments(cells)):
             segments = [*rest[:first], *rows, *rest[first:]]
     return list(segments)
 
 
-def _row_segments(cells: dict[tuple[int, int], list[Segment]]) -> list[Segment]:
+def _with_unruled_rows(cells: _Cells) -> _Cells:
+    """The cells, rows that hold several lines beside each other parted: many tables have lines between columns only."""
+    parted: _Cells = {}
+    number = 0
+    for row in sorted({row for row, _ in cells}):
+        columns = sorted(column for place, column in cells if place == row)
+        lines = {column: lines_of(cells[row, column]) for column in columns}
+        starts = sorted((line.box.bottom for line in lines[columns[0]]), reverse=True)
+        others = [line.box for column in columns[1:] for line in lines[column]]
+        beside = sum(any(abs(box.bottom - start) < 0.5 * box.size for start in starts) for box in others)
+        # Cells that run over lines beside each other are text.
+        numeric = any(not any(is_text(line.text) for line in found) for found in lines.values() if len(found) > 2)
+        if not (numeric and len(starts) >= _LEAST_UNRULED_ROWS and beside >= _BESIDE_SHARE * len(others) > 0):
+            parted.update({(number, column): cells[row, column] for column in columns})
+            number += 1
+            continue
+        for column in columns:
+            for line in lines[column]:
+                place = min(range(len(starts)), key=lambda item: abs(starts[item] - line.box.bottom))
+                parted.setdefault((number + place, column), []).extend(line.segments)
+        number += len(starts)
+    return parted
+
+
+def _row_segments(cells: _Cells) -> list[Segment]:
     """A segment for each row; none where too little is filled for a table, as in a figure."""
     numbers = sorted({row for row, _ in cells})
     filled = [sorted(column for row, column in cells if row == number) for number in numbers]

@@ -159,7 +159,7 @@ def join_lines(text: str, following: str, words: Counter[str]) -> str:
     if second in _SUSPENDED:
         return f"{head}- {following}"
     hyphenated, whole = f"{first}-{second}".lower(), f"{first}{second}".lower()
-    keep = not second or not second[0].islower() or first.isdigit()
+    keep = not second or not second[0].islower() or any(map(str.isdigit, first))
     if keep or (words[hyphenated] and not words[whole]):
         return f"{head}-{following}"
     return head + following

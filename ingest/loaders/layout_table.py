@@ -83,7 +83,9 @@ def _table(lines: Sequence[Line], start: int, words: Counter[str]) -> tuple[_Tab
     while place < len(lines):
         line = lines[place]
         cells, box = line.cells, line.box
-        step = lines[place - 1].box.bottom - box.bottom
+        above = lines[place - 1].box
+        # Letters below the line make lower edges differ, accents the upper ones.
+        step = min(above.bottom - box.bottom, above.top - box.top)
         if not 0 < step <= _WIDEST_STEP * box.size or line.segments[0].row:
             break
         columns = table.matches(cells)
@@ -109,7 +111,7 @@ def _is_wrapped(lines: Sequence[Line], place: int, step: float, columns: Sequenc
     line = lines[place]
     if step > _TIGHT_STEP * line.box.size:
         return False
-    if any(not _is_text(cell.text) for cell in line.cells) or any(n not in table.rows[-1].cells for n in columns):
+    if any(not is_text(cell.text) for cell in line.cells) or any(n not in table.rows[-1].cells for n in columns):
         return False
     if min(columns, key=lambda number: table.columns[number]) != table.order()[0]:
         return True
@@ -123,7 +125,8 @@ def _is_wrapped(lines: Sequence[Line], place: int, step: float, columns: Sequenc
     )
 
 
-def _is_text(text: str) -> bool:
+def is_text(text: str) -> bool:
+    """Whether more of it is letters than digits and signs."""
     return 2 * sum(letter.isalpha() for letter in text) > len(text.replace(" ", ""))
 
 
@@ -144,10 +147,10 @@ def _is_headed(rows: Sequence[Row], columns: Sequence[int]) -> bool:
     if len(rows) < _LEAST_HEADED_ROWS or len(header.cells) < len(columns):
         return False
     names = list(header.cells.values())
-    if len(set(names)) < len(names) or any(len(name) > _HEADER_CHARACTERS or not _is_text(name) for name in names):
+    if len(set(names)) < len(names) or any(len(name) > _HEADER_CHARACTERS or not is_text(name) for name in names):
         return False
     if header.bold and not any(row.bold for row in others):
         return True
-    numeric = [all(not _is_text(row.cells[place]) for row in others if place in row.cells) for place in columns]
+    numeric = [all(not is_text(row.cells[place]) for row in others if place in row.cells) for place in columns]
     # Of two columns, the first may name what stands in the second: "Author | ...".
     return any(numeric) and len(names) > 2

@@ -24,17 +24,27 @@ def without_ticks(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def _number_runs(segments: Sequence[Segment]) -> list[list[int]]:
-    """Places of three or more numbers in a row of segments, cut where they turn from one axis to the other."""
+    """Places of three or more numbers that follow each other and stand beside or below each other."""
     runs: list[list[int]] = [[]]
     for place, item in enumerate(segments):
         if not _NUMBER.fullmatch(item.text.strip()):
             runs.append([])
             continue
-        run = runs[-1]
-        if len(run) >= 2 and _level(segments[run[0]], segments[run[1]]) != _level(segments[run[-1]], item):
+        run = [segments[before] for before in runs[-1]]
+        beside = bool(run) and _level(run[-1], item)
+        if run and not (beside or _aligned(run[-1], item)) or len(run) > 1 and _level(run[0], run[1]) != beside:
             runs.append([])
         runs[-1].append(place)
     return [run for run in runs if len(run) >= _LEAST]
+
+
+def _aligned(first: Segment, second: Segment) -> bool:
+    offsets = (
+        first.right - second.right,
+        first.left - second.left,
+        first.left + first.right - second.left - second.right,
+    )
+    return min(map(abs, offsets)) < 0.5 * first.size
 
 
 def _level(first: Segment, second: Segment) -> bool:

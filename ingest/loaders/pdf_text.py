@@ -80,6 +80,7 @@ class _PageText:
         self._font = ctypes.create_string_buffer(128)
         self._flags = ctypes.c_int()
         self._turn = self._usual_turn()
+        self._sorted = bool(self._turn or page.get_rotation())
         left, bottom, right, top = self._frame
         self._height = right - left if self._turn % 2 else top - bottom
         self._grids = find_grids(self._ruled(page), self._height)
@@ -150,7 +151,29 @@ class _PageText:
             run.append(word)
         if run:
             runs.append((run, False))
-        return runs
+        return self._from_left_to_right(runs) if self._sorted else runs
+
+    def _from_left_to_right(self, runs: list[tuple[list[_Word], bool]]) -> list[tuple[list[_Word], bool]]:
+        """The runs of each line put in order: on a turned page PDFium may give a line's words in another one."""
+        lines: list[list[_Word]] = []
+        hyphens = {run[-1] for run, hyphen in runs if hyphen}
+        for word in (word for run, _ in runs for word in run):
+            height = word.box.top - word.box.bottom
+            if lines and abs(lines[-1][0].box.bottom - word.box.bottom) < 0.5 * height:
+                lines[-1].append(word)
+            else:
+                lines.append([word])
+        ordered: list[tuple[list[_Word], bool]] = []
+        for line in lines:
+            line.sort(key=lambda word: word.box.left)
+            run = line[:1]
+            for word in line[1:]:
+                if self._is_apart(run, word):
+                    ordered.append((run, False))
+                    run = []
+                run.append(word)
+            ordered.append((run, run[-1] in hyphens))
+        return ordered
 
     def _is_apart(self, run: list[_Word], word: _Word) -> bool:
         last = run[-1].box
@@ -254,10 +277,11 @@ def _around(boxes: list[_Box]) -> _Box:
 
 
 def _quarter(angle: float) -> int | None:
-    """The quarters of a turn nearest to an angle in radians, None where it is far from any."""
+    """Quarters of a turn to the left nearest to an angle in radians to the right; None where it is far from any."""
     quarters = angle / (math.pi / 2)
     nearest = round(quarters)
-    return nearest % 4 if abs(quarters - nearest) < 0.12 else None
+    # PDFium counts angles to the right.
+    return -nearest % 4 if abs(quarters - nearest) < 0.12 else None
 
 
 @functools.lru_cache(256)
