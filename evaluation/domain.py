@@ -6,7 +6,7 @@ from typing import Any
 
 from rag.answer import Engine
 from rag.index import Manifest, current_version, domain_index_folder
-from rag.questions import PASSAGES, document_names, found_at, load_questions
+from rag.questions import ASKED, PASSAGES, document_names, found_at, load_questions
 from rag.types import Question
 
 
@@ -25,7 +25,7 @@ def evaluate(engine: Engine, name: str) -> dict[str, Any]:
     threshold = engine.domains[name].retrieval.refuse_below
     missed = []
     for labelled in load_questions(engine.domains[name].folder / "questions.jsonl"):
-        found = engine.search(Question(labelled.question, name), limit=10)
+        found = engine.search(Question(labelled.question, name), limit=ASKED)
         refused[bool(labelled.sources)].append(found.confidence < threshold)
         if not labelled.sources:
             continue

@@ -11,6 +11,8 @@ from rag.types import Chunk
 
 PASSAGES = 5
 """Among so many first passages a labelled document counts as found."""
+ASKED = 10
+"""So many passages are asked for; which ones are chosen depends on their number."""
 
 
 @dataclass(frozen=True, slots=True)
