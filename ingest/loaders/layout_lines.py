@@ -131,6 +131,8 @@ def lines_of(segments: Iterable[Segment]) -> list[Line]:
 
 def _on_one_baseline(first: Segment, second: Segment) -> bool:
     overlap = min(first.top, second.top) - max(first.bottom, second.bottom)
+    if overlap <= 0:
+        return False
     # A comma stands below its line.
     words = any(map(str.isalnum, first.text)) and any(map(str.isalnum, second.text))
     return overlap > (0.5 if words else 0.2) * min(first.top - first.bottom, second.top - second.bottom)

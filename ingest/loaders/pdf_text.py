@@ -180,7 +180,7 @@ class _PageText:
         height = last.top - last.bottom
         gap = word.box.left - last.right
         middle = (last.bottom + last.top) / 2
-        if gap > -1.0 and any(grid.parts(last.right, word.box.left, middle) for grid in self._grids):
+        if self._grids and gap > -1.0 and any(grid.parts(last.right, word.box.left, middle) for grid in self._grids):
             return True
         # Far below the limit whatever the letters are, or above it whichever is the tallest: nearly all words are.
         if -0.5 * height < gap < 0.8 * height:
@@ -195,12 +195,19 @@ class _PageText:
 
     def _word_box(self, start: int, end: int) -> _Box:
         count = pdfium.FPDFText_CountRects(self._raw, start, end - start)
-        if count == 1:
-            pdfium.FPDFText_GetRect(self._raw, 0, *self._rectangle_references)
-            left, right, bottom, top = self._values
-            if left < right:
+        get, raw, references, values = pdfium.FPDFText_GetRect, self._raw, self._rectangle_references, self._values
+        if count > 0:
+            get(raw, 0, *references)
+            left, right, bottom, top = values
+            # A word may be of several text objects, with a rectangle each.
+            for number in range(1, count):
+                get(raw, number, *references)
+                next_left, next_right, next_bottom, next_top = values
+                left, right = min(left, next_left), max(right, next_right)
+                bottom, top = min(bottom, next_bottom), max(top, next_top)
+            if left < right and bottom < top:
                 return self._turned(left, right, bottom, top)
-        # Words of several text objects; letters without extent are in no rectangle.
+        # Letters without extent are in no rectangle.
         return _around([self._box(index) for index in range(start, end)])
 
     def _box(self, index: int) -> _Box:
