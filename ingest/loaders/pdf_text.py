@@ -80,6 +80,8 @@ class _PageText:
         self._font = ctypes.create_string_buffer(128)
         self._flags = ctypes.c_int()
         self._turn = self._usual_turn()
+        # Most pages begin at zero and are written upright.
+        self._plain = self._turn == 0 and self._frame[:2] == (0, 0)
         self._sorted = bool(self._turn or page.get_rotation())
         left, bottom, right, top = self._frame
         self._height = right - left if self._turn % 2 else top - bottom
@@ -89,10 +91,11 @@ class _PageText:
         """The boxes of simple drawn shapes: lines, frames and filled cells."""
         boxes: list[_Box] = []
         count = pdfium.FPDFPage_CountObjects(page.raw)
+        get, kind, path = pdfium.FPDFPage_GetObject, pdfium.FPDFPageObj_GetType, pdfium.FPDF_PAGEOBJ_PATH
         for number in range(count if count <= _MOST_OBJECTS else 0):
-            item = pdfium.FPDFPage_GetObject(page.raw, number)
+            item = get(page.raw, number)
             if (
-                pdfium.FPDFPageObj_GetType(item) == pdfium.FPDF_PAGEOBJ_PATH
+                kind(item) == path
                 and pdfium.FPDFPath_CountSegments(item) <= _MOST_CORNERS
                 and pdfium.FPDFPageObj_GetBounds(item, *self._float_references)
             ):
@@ -215,6 +218,8 @@ class _PageText:
         return self._turned(*self._values)
 
     def _turned(self, left: float, right: float, bottom: float, top: float) -> _Box:
+        if self._plain:
+            return _Box(left, right, bottom, top)
         x, y, far_x, far_y = self._frame
         if self._turn == 0:
             return _Box(left - x, right - x, bottom - y, top - y)
