@@ -8,7 +8,7 @@ import hashlib
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,11 +19,11 @@ from ingest.blocks import Loaded, page_text
 from ingest.loaders.errors import LoadError
 from ingest.lock import locked
 from ingest.plan import Content, Plan, fingerprint, make_plan, old_manifest, read_contents
-from ingest.report import Problem, Report, load_problems, save_problems
+from ingest.report import Problem, Report, load_problems, save_problems, save_report
 from ingest.sources import READ_KINDS, find_files
 from ingest.split import embedding_text, split
 from ingest.vector_cache import VectorCache
-from ingest.worker import Worker
+from ingest.worker import Item, Workers
 from rag.embed import embedding_fingerprint, load_embedder
 from rag.errors import LacertaError
 from rag.index import (
@@ -40,9 +40,11 @@ from rag.settings import Domain, Settings, load_domain
 from rag.types import Chunk, Document, Embedder, Page
 
 KEPT_VERSIONS = 3
-# Chunks that are embedded and written together, and files that are parsed ahead meanwhile.
-_WRITE_CHUNKS = 512
-_AHEAD = 4
+# Chunks that are embedded and written together: large enough for the stores, small enough to overlap.
+_BATCH = 2048
+_PARSERS = 2
+# The share of a version's chunks whose removal makes it worth building from nothing.
+_WORN = 0.3
 _TITLE_CHARACTERS = 200
 _BUILDING = ".building"
 
@@ -106,30 +108,34 @@ def _run(
         where = ", ".join(map(str, sources)) or str(domain.source_folder)
         raise LacertaError(f"There is nothing to ingest in {where}: put {READ_KINDS} there.")
     embedder = load_embedder(settings.embedder, settings)
-    contents, unreadable = read_contents(files, lambda done, total: progress("hashing", done, total))
+    contents, unreadable = read_contents(files, domain.titles, lambda done, total: progress("hashing", done, total))
     version = current_version(settings, domain.name)
     folder = domain_index_folder(settings, domain.name)
     current = old_manifest(folder / version) if version else None
-    shape = fingerprint(domain)
+    shape = fingerprint()
     made_by = embedding_fingerprint(embedder), shape
     alike = current is not None and not rebuild and (current.embedder, current.splitter) == made_by
-    known, warnings = load_problems(folder / version) if alike and version else ((), ())
-    plan = make_plan(contents, current, known, anew=not alike)
+    known, warnings, again = load_problems(folder / version) if alike and version else ((), (), frozenset())
+    plan = make_plan(contents, current, known, again, anew=not alike)
+    if current and _worn(plan, current):
+        plan = make_plan(contents, current, known, again, anew=True)
     problems = [*refusals, *unreadable, *plan.known_failures]
+    read = {content.source for content in plan.contents}
+    here = {file.source for file in files} - (read if plan.needed else set())
+    standing = tuple(warning for warning in warnings if warning.source in here)
     if dry_run or not plan.needed:
-        here = {file.source for file in files}
-        kept = tuple(warning for warning in warnings if warning.source in here)
-        report = _report(domain, plan, problems, kept, current)
-        return replace(report, dry_run=dry_run)
-    build = _Build(settings, domain, embedder, shape, plan, progress)
-    manifest = build.publish_new_version(problems, current.version if current else "")
-    failed = {problem.source for problem in build.failures}
-    succeeded = replace(
-        plan,
-        changes=tuple((what, source) for what, source in plan.changes if what == "removed" or source not in failed),
-    )
-    report = _report(domain, succeeded, [*problems, *build.failures], tuple(build.warnings), manifest)
-    return replace(report, embedded=build.embedded, published=True)
+        return replace(_report(domain, plan, problems, standing, current), dry_run=dry_run)
+    build = _Build(settings, domain, embedder, shape, plan, progress, warnings=[*standing])
+    return build.publish_new_version(problems, current)
+
+
+def _worn(plan: Plan, current: Manifest) -> bool:
+    """Whether so much of a version would be replaced that it is better built from nothing.
+
+    Chunks that were removed leave holes in the graph that searches still go through.
+    """
+    removed = current.removed + sum(record.chunks for record in current.documents if record.id in plan.gone)
+    return bool(plan.kept) and removed > _WORN * max(current.chunks, 1)
 
 
 def _report(
@@ -141,7 +147,7 @@ def _report(
 ) -> Report:
     added, updated = plan.count("added"), plan.count("updated")
     failed = {problem.source for problem in problems}
-    standing = sum(content.source not in failed for content in plan.contents)
+    standing = len(plan.kept) + sum(content.source not in failed for content in plan.contents)
     return Report(
         domain.name,
         added=added,
@@ -172,21 +178,22 @@ class _Build:
     warnings: list[Problem] = field(default_factory=list)
     embedded: int = 0
 
-    def publish_new_version(self, problems: Sequence[Problem], previous: str) -> Manifest:
+    def publish_new_version(self, problems: Sequence[Problem], current: Manifest | None) -> Report:
         folder = domain_index_folder(self.settings, self.domain.name)
         _remove_remains(folder)
         created = datetime.now(UTC)
         version = created.strftime("%Y%m%dT%H%M%S%fZ")
-        latest = max([previous, *versions(self.settings, self.domain.name)])
+        latest = max([current.version if current else "", *versions(self.settings, self.domain.name)])
         if version <= latest:
             # The clock was set back; versions are ordered by name.
             version = latest + "+"
         building = folder / (version + _BUILDING)
         building.mkdir(parents=True)
         try:
-            writer = IndexWriter(building, self.embedder.dimension)
+            base = folder / current.version if current and self.plan.kept else None
+            writer = IndexWriter(building, self.embedder.dimension, base, self.plan.gone)
             try:
-                records, digest = self._write(writer)
+                records = self._write(writer)
             except BaseException:
                 writer.abandon()
                 raise
@@ -194,101 +201,111 @@ class _Build:
             if not records:
                 reasons = "; ".join(f"{item.source}: {item.reason}" for item in self.failures[:3])
                 raise LacertaError(f'No file of "{self.domain.name}" could be read, nothing was published. {reasons}')
+            manifest = Manifest(
+                domain=self.domain.name,
+                version=version,
+                created=created.isoformat(timespec="seconds"),
+                embedder=embedding_fingerprint(self.embedder),
+                dimension=self.embedder.dimension,
+                splitter=self.splitter,
+                documents=tuple(sorted(records, key=lambda record: record.source)),
+                chunks=chunks,
+                digest=_digest(record.digest for record in records),
+                removed=current.removed + writer.removed if current and base else 0,
+            )
+            report = self._report(problems, manifest)
             save_problems(building, (*problems, *self.failures), tuple(self.warnings))
+            save_report(building, report)
             building.rename(folder / version)
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
-        manifest = Manifest(
-            domain=self.domain.name,
-            version=version,
-            created=created.isoformat(timespec="seconds"),
-            embedder=embedding_fingerprint(self.embedder),
-            dimension=self.embedder.dimension,
-            splitter=self.splitter,
-            documents=tuple(records),
-            chunks=chunks,
-            digest=digest,
-        )
         manifest.save(folder / version)
         publish(self.settings, self.domain.name, version)
         for old in versions(self.settings, self.domain.name)[:-KEPT_VERSIONS]:
             if old != version:
                 shutil.rmtree(folder / old, ignore_errors=True)
-        return manifest
+        return report
 
-    def _write(self, writer: IndexWriter) -> tuple[list[DocumentRecord], str]:
-        """Writes all documents; their records and the digest over the sorted chunk ids and texts."""
-        records: list[DocumentRecord] = []
-        hashes: list[tuple[str, bytes]] = []
-        pending: list[Chunk] = []
-        cache_folder = self.settings.var / "cache"
-        with VectorCache(cache_folder, self.embedder.name, self.embedder.dimension) as cache:
-            for number, (content, loaded) in enumerate(self._loaded(), 1):
-                self.progress("reading", number, len(self.plan.contents))
-                if isinstance(loaded, LoadError):
-                    self.failures.append(Problem(content.source, str(loaded), content.sha256))
-                    continue
-                document = _document(self.domain, content, loaded)
-                chunks = split(document, loaded.pages)
-                if not chunks:
-                    self.failures.append(Problem(content.source, "it holds no text", content.sha256))
-                    continue
-                self.warnings += [Problem(content.source, note, content.sha256) for note in loaded.notes]
-                records.append(_record(document, content, loaded, len(chunks)))
-                hashes += [(chunk.id, hashlib.sha256(chunk.text.encode()).digest()) for chunk in chunks]
-                pending += chunks
-                while len(pending) >= _WRITE_CHUNKS:
-                    self._add(writer, cache, pending[:_WRITE_CHUNKS])
-                    del pending[:_WRITE_CHUNKS]
-            if pending:
-                self._add(writer, cache, pending)
-        digest = hashlib.sha256()
-        for name, text in sorted(hashes):
-            digest.update(name.encode() + text)
-        return records, digest.hexdigest()
-
-    def _add(self, writer: IndexWriter, cache: VectorCache, chunks: Sequence[Chunk]) -> None:
-        before = self.embedded
-        vectors, embedded = cache.embed(
-            [embedding_text(chunk) for chunk in chunks],
-            self.embedder,
-            lambda done, total: self.progress("embedding", before + done, before + total),
+    def _report(self, problems: Sequence[Problem], manifest: Manifest) -> Report:
+        failed = {problem.source for problem in self.failures}
+        changes = tuple(
+            (what, source) for what, source in self.plan.changes if what == "removed" or source not in failed
         )
-        self.embedded += embedded
-        writer.add(chunks, vectors)
+        report = _report(
+            self.domain,
+            replace(self.plan, changes=changes),
+            [*problems, *self.failures],
+            tuple(self.warnings),
+            manifest,
+        )
+        return replace(report, embedded=self.embedded, published=True)
+
+    def _write(self, writer: IndexWriter) -> list[DocumentRecord]:
+        """Reads, splits, embeds and writes the plan's contents; the records of these and of the documents kept.
+
+        Files are parsed in processes of their own and indexes written in a thread, while this thread embeds. Each
+        waits for the next one where it is ahead, so that memory does not grow with the corpus.
+        """
+        records = [*self.plan.kept]
+        cache_folder = self.settings.var / "cache"
+        with (
+            VectorCache(cache_folder, self.embedder.name, self.embedder.dimension) as cache,
+            ThreadPoolExecutor(1, thread_name_prefix="index") as thread,
+        ):
+            written: Future[None] | None = None
+            for chunks in self._batches(records):
+                texts = [embedding_text(chunk) for chunk in chunks]
+                vectors, embedded = cache.embed(texts, self.embedder, self._embedding)
+                self.embedded += embedded
+                if written:
+                    written.result()
+                written = thread.submit(writer.add, chunks, vectors)
+            if written:
+                written.result()
+        return records
+
+    def _embedding(self, done: int, total: int) -> None:
+        self.progress("embedding", self.embedded + done, self.embedded + total)
+
+    def _batches(self, records: list[DocumentRecord]) -> Iterator[list[Chunk]]:
+        """The chunks of the plan's contents in batches; adds the records of their documents to `records`."""
+        pending: list[Chunk] = []
+        for number, (content, loaded) in enumerate(self._loaded(), 1):
+            self.progress("reading", number, len(self.plan.contents))
+            if isinstance(loaded, LoadError):
+                self.failures.append(Problem(content.source, str(loaded), content.sha256))
+                continue
+            document = _document(self.domain, content, loaded)
+            chunks = split(document, loaded.pages)
+            if not chunks:
+                self.failures.append(Problem(content.source, "it holds no text", content.sha256))
+                continue
+            self.warnings += [Problem(content.source, note, content.sha256) for note in loaded.notes]
+            records.append(_record(document, content, loaded, chunks))
+            pending += chunks
+            while len(pending) >= _BATCH:
+                yield pending[:_BATCH]
+                del pending[:_BATCH]
+        if pending:
+            yield pending
 
     def _loaded(self) -> Iterator[tuple[Content, Loaded | LoadError]]:
-        """The contents with their documents, in order; a few are parsed ahead while earlier ones are embedded."""
-
-        def load(content: Content) -> Loaded | LoadError:
-            try:
-                loaded, digest = worker.load(content.files[0].path, content.source)
-            except LoadError as error:
-                return error
-            if digest != content.sha256:
-                return LoadError("it changed while it was read: run the ingest again")
-            return loaded
-
-        with Worker() as worker, ThreadPoolExecutor(1) as pool:
-            waiting: list[tuple[Content, Future[Loaded | LoadError]]] = []
-            try:
-                for content in self.plan.contents:
-                    waiting.append((content, pool.submit(load, content)))
-                    if len(waiting) > _AHEAD:
-                        first, future = waiting.pop(0)
-                        yield first, future.result()
-                for first, future in waiting:
-                    yield first, future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                worker.stop()
-                raise
+        """The contents with their documents, in order; some are parsed ahead while earlier ones are embedded."""
+        with Workers(_PARSERS) as workers:
+            items = (Item(content.files[0].path, content.source) for content in self.plan.contents)
+            for content, (_, outcome) in zip(self.plan.contents, workers.load_all(items), strict=True):
+                if isinstance(outcome, LoadError):
+                    yield content, outcome
+                elif outcome[1] != content.sha256:
+                    yield content, LoadError("it changed while it was read: run the ingest again")
+                else:
+                    yield content, outcome[0]
 
 
 def _document(domain: Domain, content: Content, loaded: Loaded) -> Document:
     stem = Path(content.source).stem.replace("_", " ").replace("-", " ").strip()
-    title = domain.titles.get(content.source) or loaded.title or stem
+    title = content.title or loaded.title or stem
     pages = tuple(Page(number, page_text(blocks)) for number, blocks in enumerate(loaded.pages, 1))
     return Document(
         id=content.sha256[:32],
@@ -297,11 +314,11 @@ def _document(domain: Domain, content: Content, loaded: Loaded) -> Document:
         source=content.source,
         language=detect("\n".join(page.text for page in pages)[:20_000]),
         pages=pages,
-        metadata={"kind": loaded.kind, **loaded.metadata},
+        metadata={"kind": loaded.kind, **loaded.metadata, **content.metadata},
     )
 
 
-def _record(document: Document, content: Content, loaded: Loaded, chunks: int) -> DocumentRecord:
+def _record(document: Document, content: Content, loaded: Loaded, chunks: Sequence[Chunk]) -> DocumentRecord:
     return DocumentRecord(
         id=document.id,
         source=document.source,
@@ -311,10 +328,17 @@ def _record(document: Document, content: Content, loaded: Loaded, chunks: int) -
         sha256=content.sha256,
         size=content.size,
         pages=len(document.pages),
-        chunks=chunks,
+        chunks=len(chunks),
         names=content.names,
-        metadata=dict(loaded.metadata),
+        metadata={**loaded.metadata, **content.metadata},
+        origin=content.origin,
+        digest=_digest(f"{chunk.id} {hashlib.sha256(chunk.text.encode()).hexdigest()}" for chunk in chunks),
     )
+
+
+def _digest(parts: Iterable[str]) -> str:
+    """Of any number of strings without line breaks, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
 
 
 def _remove_remains(folder: Path) -> None:

@@ -5,16 +5,17 @@ Knows nothing of how files are read or indexes written, and imports neither.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from ingest.report import Problem
 from ingest.sources import SourceFile, hash_file, unreadable
-from rag.index import Manifest
-from rag.settings import ROOT, Domain
+from rag.index import DocumentRecord, Manifest
+from rag.settings import ROOT
 
+_LIBRARIES = ("pypdfium2", "trafilatura", "python-docx", "python-pptx", "python-calamine", "striprtf", "lxml")
 # A change in any of these changes what is written for the same file.
 _SHAPING = (
     "ingest/blocks.py",
@@ -31,11 +32,15 @@ _SHAPING = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All files of one content; `sha256` and `size` are the files', the first of `files` names the document."""
+    """All files of one content; `sha256` and `size` are the files', the first of `files` names the document.
+
+    `title` is the one that the domain or a connector gives it, empty where the file's own counts.
+    """
 
     sha256: str
     size: int
     files: tuple[SourceFile, ...]
+    title: str = ""
 
     @property
     def source(self) -> str:
@@ -45,12 +50,28 @@ class Content:
     def names(self) -> tuple[str, ...]:
         return tuple(file.source for file in self.files)
 
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self.files[0].metadata
+
+    @property
+    def origin(self) -> str:
+        """Changes with what is known of the document beside its content."""
+        known = json.dumps([self.names, self.title, sorted(self.metadata.items())])
+        return hashlib.sha256(known.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The difference between the contents found and a version. `changes` are `(what, source)`, as in `Report`."""
+    """The difference between the contents found and a version. `changes` are `(what, source)`, as in `Report`.
+
+    `contents` are to be read; `kept` are the documents of the version that stay as they are, `gone` the ids of those
+    that do not.
+    """
 
     contents: tuple[Content, ...]
+    kept: tuple[DocumentRecord, ...]
+    gone: frozenset[str]
     known_failures: tuple[Problem, ...]
     changes: tuple[tuple[str, str], ...]
     needed: bool
@@ -59,20 +80,22 @@ class Plan:
         return sum(change == what for change, _ in self.changes)
 
 
-def fingerprint(domain: Domain) -> str:
-    """Changes whenever the same file would give other chunks or terms: code, PDF library or titles of `domain.toml`."""
-    digest = hashlib.sha256(installed_version("pypdfium2").encode())
+def fingerprint() -> str:
+    """Changes whenever the same file would give other chunks or terms: code, or a library that reads files."""
+    digest = hashlib.sha256("".join(map(installed_version, _LIBRARIES)).encode())
     for pattern in _SHAPING:
         for path in sorted(ROOT.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    digest.update(json.dumps(sorted(domain.titles.items())).encode())
     return digest.hexdigest()[:16]
 
 
 def read_contents(
-    files: Sequence[SourceFile], progress: Callable[[int, int], None]
+    files: Sequence[SourceFile], titles: Mapping[str, str], progress: Callable[[int, int], None]
 ) -> tuple[list[Content], list[Problem]]:
-    """The files grouped by content, in the order of `files`, and those that can't be read."""
+    """The files grouped by content, in the order of `files`, and those that can't be read.
+
+    `titles` are the domain's, by source.
+    """
     grouped: dict[str, list[SourceFile]] = {}
     sizes: dict[str, int] = {}
     problems: list[Problem] = []
@@ -84,13 +107,26 @@ def read_contents(
             continue
         grouped.setdefault(digest, []).append(file)
         progress(number, len(files))
-    return [Content(digest, sizes[digest], tuple(group)) for digest, group in grouped.items()], problems
+    contents = [
+        Content(digest, sizes[digest], tuple(group), titles.get(group[0].source) or group[0].title)
+        for digest, group in grouped.items()
+    ]
+    return contents, problems
 
 
 def make_plan(
-    contents: Sequence[Content], current: Manifest | None, known_failures: Sequence[Problem], anew: bool
+    contents: Sequence[Content],
+    current: Manifest | None,
+    known_failures: Sequence[Problem],
+    again: Collection[str] = (),
+    *,
+    anew: bool,
 ) -> Plan:
-    """Compares by content; `anew` says that every document has to be written again, whatever is known of it."""
+    """Compares by content.
+
+    `again` are the SHA-256 of contents to read again though they are the same; `anew` says that all are, whatever is
+    known of them.
+    """
     before = {record.sha256: record for record in current.documents} if current else {}
     failed = {problem.sha256: problem for problem in known_failures if problem.sha256}
     wanted = [content for content in contents if content.sha256 not in failed]
@@ -98,21 +134,29 @@ def make_plan(
     # A path whose old content is gone: what stands there now is an update, not a new document.
     replaced = {name for digest, record in before.items() if digest not in here for name in record.names}
     changes: list[tuple[str, str]] = []
+    kept: list[DocumentRecord] = []
     for content in wanted:
         record = before.get(content.sha256)
         if record is None:
             changes.append(("updated" if replaced & set(content.names) else "added", content.source))
         elif record.names != content.names:
             changes.append(("renamed", content.source))
+        elif record.origin != content.origin or content.sha256 in again:
+            changes.append(("updated", content.source))
+        elif not anew:
+            kept.append(record)
     names_here = {name for content in contents for name in content.names}
     changes += [
         ("removed", record.source)
         for digest, record in before.items()
         if digest not in here and not names_here & set(record.names)
     ]
-    gone = any(digest not in here for digest in before)
+    stay = {record.sha256 for record in kept}
+    gone = frozenset(record.id for record in before.values() if record.sha256 not in stay)
     return Plan(
-        contents=tuple(wanted),
+        contents=tuple(content for content in wanted if content.sha256 not in stay),
+        kept=tuple(kept),
+        gone=gone,
         known_failures=tuple(
             Problem(c.source, failed[c.sha256].reason, c.sha256) for c in contents if c.sha256 in failed
         ),

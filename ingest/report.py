@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ingest.loaders import ocr
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -72,19 +74,42 @@ class Report:
 
 
 _PROBLEMS = "problems.json"
+_REPORT = "report.json"
 
 
 def save_problems(folder: Path, failures: tuple[Problem, ...], warnings: tuple[Problem, ...]) -> None:
     """Keeps the problems of a version beside it, so that the next run knows them without reading the files again."""
-    values = {"failures": [asdict(item) for item in failures], "warnings": [asdict(item) for item in warnings]}
+    values: dict[str, Any] = {
+        "failures": [asdict(item) for item in failures],
+        "warnings": [asdict(item) for item in warnings],
+    }
+    if any(map(_waits, (*failures, *warnings))):
+        values["recognition"] = ocr.fingerprint()
     (folder / _PROBLEMS).write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def load_problems(folder: Path) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
-    """`(failures, warnings)` of a version; none where nothing was kept."""
+def load_problems(folder: Path) -> tuple[tuple[Problem, ...], tuple[Problem, ...], frozenset[str]]:
+    """`(failures, warnings)` of a version, none where nothing was kept, and the contents to read again.
+
+    These are, by SHA-256, files that waited for text recognition, where that has changed since.
+    """
     try:
         values = json.loads((folder / _PROBLEMS).read_text(encoding="utf-8"))
         failures, warnings = (tuple(Problem(**item) for item in values[key]) for key in ("failures", "warnings"))
-        return failures, warnings
     except (OSError, ValueError, KeyError, TypeError):
-        return (), ()
+        return (), (), frozenset()
+    if any(map(_waits, (*failures, *warnings))) and values.get("recognition") != ocr.fingerprint():
+        again = frozenset(item.sha256 for item in (*failures, *warnings) if _waits(item))
+        failures, warnings = (tuple(item for item in some if not _waits(item)) for some in (failures, warnings))
+        return failures, warnings, again
+    return failures, warnings, frozenset()
+
+
+def _waits(problem: Problem) -> bool:
+    return "text recognition" in problem.reason
+
+
+def save_report(folder: Path, report: Report) -> None:
+    """Keeps the report of the run that made a version in its folder."""
+    text = json.dumps(report.to_json(), ensure_ascii=False, indent=1)
+    (folder / _REPORT).write_text(text, encoding="utf-8")

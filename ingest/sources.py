@@ -5,8 +5,8 @@ import hashlib
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -29,11 +29,13 @@ class SourceFile:
     """A file to ingest; `source` is its path relative to the folder it was found under, in NFC, with slashes.
 
     `path` is no symbolic link. `source` holds nothing that could disturb a terminal or a page; it is a name to show,
-    never a path to open.
+    never a path to open. `title` and `metadata` are what a connector knows of it.
     """
 
     path: Path
     source: str
+    title: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,11 @@ def find_files(domain: Domain, paths: Sequence[Path] = ()) -> tuple[list[SourceF
                 raise LacertaError(f"There is no file or folder {shown(str(path))}: check the path given as a source.")
     else:
         folder = domain.source_folder
-        if not folder.is_dir():
+        wanted = [source for source in domain.sources if source.kind == "files"]
+        if wanted and not folder.is_dir():
             raise LacertaError(f"There is no folder {folder}: create it and put {READ_KINDS} there.")
-        for item in _walk(folder, refused):
-            if any(_matches(item.source, s.include) and not _matches(item.source, s.exclude) for s in domain.sources):
+        for item in _walk(folder, refused) if wanted else ():
+            if any(matches(item.source, s.include) and not matches(item.source, s.exclude) for s in wanted):
                 _add(found, item)
     return [found[name] for name in sorted(found)], refused
 
@@ -158,8 +161,7 @@ def _walk(folder: Path, refused: list[Refused]) -> Iterator[SourceFile]:
             if entry.is_dir(follow_symlinks=False):
                 waiting.append((entry.path, source + "/"))
                 continue
-            name = entry.name.lower()
-            if name.startswith("~$") or name in _SKIPPED_NAMES or name.endswith(_SKIPPED_SUFFIXES):
+            if passed_over(entry.name):
                 continue
             reason = _bad_name(source) or _bad_file(entry, inside)
             if reason:
@@ -184,7 +186,14 @@ def _bad_file(entry: os.DirEntry[str], inside: str) -> str:
     return "" if stat.S_ISREG(kind) else "it is no regular file: remove it"
 
 
-def _matches(source: str, patterns: Sequence[str]) -> bool:
+def passed_over(name: str) -> bool:
+    """Whether a file of this name is hidden, temporary or the system's own: such files are no documents."""
+    name = name.lower()
+    return name.startswith((".", "~$")) or name in _SKIPPED_NAMES or name.endswith(_SKIPPED_SUFFIXES)
+
+
+def matches(source: str, patterns: Sequence[str]) -> bool:
+    """Whether the name of a source fits one of the glob patterns; `**` stands for any number of folders."""
     parts = tuple(source.split("/"))
     return any(_match(parts, PurePosixPath(pattern).parts) for pattern in patterns)
 

@@ -6,7 +6,8 @@ complete when its manifest exists; it never changes afterwards.
 
 import json
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,17 @@ from rag.vectors import VectorStore
 FORMAT = 3
 _MANIFEST = "manifest.json"
 _CURRENT = "CURRENT"
+# How many vectors are read back, and how far those of the table, of half precision, may be from the store's.
+_SAMPLE = 20
+_ROUNDED = 2e-3
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
     """A document of a version. `names` are the paths of all files with this content, `source` the first of them.
 
-    `size` is in bytes, `sha256` that of the file.
+    `size` is in bytes, `sha256` that of the file. `origin` stands for what was known of it beside its content, `digest`
+    for its chunks.
     """
 
     id: str
@@ -44,11 +49,16 @@ class DocumentRecord:
     chunks: int
     names: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    origin: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a version holds and how it was made. `created` is ISO 8601 UTC; `digest` depends on the content alone."""
+    """What a version holds and how it was made. `created` is ISO 8601 UTC; `digest` depends on the content alone.
+
+    `removed` is the number of chunks that were removed since a version was last built from nothing.
+    """
 
     domain: str
     version: str
@@ -59,6 +69,7 @@ class Manifest:
     documents: tuple[DocumentRecord, ...]
     chunks: int
     digest: str
+    removed: int = 0
     format: int = FORMAT
 
     def save(self, folder: Path) -> None:
@@ -120,14 +131,30 @@ def _write_atomically(path: Path, text: str) -> None:
 
 
 class IndexWriter:
-    """Builds the vector store and the lexical index of a version in an empty folder."""
+    """Builds the indexes of a version in an empty folder, from nothing or from another version.
 
-    def __init__(self, folder: Path, dimension: int) -> None:
+    With `base`, the folder of a version, it begins with that one's chunks, those of the documents `without` left out;
+    `removed` tells how many these were.
+    """
+
+    def __init__(self, folder: Path, dimension: int, base: Path | None = None, without: Collection[str] = ()) -> None:
         self._dimension = dimension
+        if base:
+            for part in ("chroma", "lexical"):
+                shutil.copytree(base / part, folder / part)
+        self._folder = folder
         self._vectors = VectorStore(folder / "chroma")
         self._lexical = LexicalIndex(folder / "lexical")
         self._table = ChunkTableWriter(folder / "table", dimension)
-        self._added = 0
+        self._count = self.removed = 0
+        if base:
+            table = ChunkTable(base / "table")
+            gone = self._vectors.remove(without) if without else []
+            kept = np.ones(len(table), bool)
+            kept[table.find(gone)] = False
+            self._table.copy(table, kept)
+            self._lexical.remove(frozenset(gone), table)
+            self._count, self.removed = int(kept.sum()), len(gone)
 
     def add(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
         """Adds `(n,)` chunks with their `(n, dimension)` float32 unit rows."""
@@ -138,20 +165,35 @@ class IndexWriter:
         self._lexical.add(chunks, terms)
         texts = ["\n".join((chunk.title, *chunk.headings, chunk.text)) for chunk in chunks]
         self._table.add(chunks, vectors, bundled_student().pieces(texts), terms)
-        self._added += len(chunks)
+        self._count += len(chunks)
 
     def finish(self) -> int:
-        """Commits and closes; the number of chunks. Raises LacertaError unless both indexes hold all of them."""
+        """Commits and closes; the number of chunks. Raises LacertaError unless the indexes agree on all of them."""
         self._lexical.commit()
         dense, lexical, rows = self._vectors.counts(), self._lexical.counts(), self._table.finish()
+        kept = self._sample_agrees()
         self._vectors.close()
-        if dense != lexical or not sum(dense.values()) == rows == self._added:
+        if dense != lexical or not sum(dense.values()) == rows == self._count or not kept:
             raise LacertaError(
-                f"The new version is not consistent: {self._added} chunks were added, the vector store holds {dense}, "
-                f"the lexical index {lexical}, the table {rows}. Nothing was published; run the"
-                " ingest again with --rebuild."
+                f"The new version is not consistent: it should have {self._count} chunks, the vector store holds"
+                f" {dense}, the lexical index {lexical}, the table {rows}, and vectors read back are"
+                f" {'the same' if kept else 'others'}. Nothing was published; run the ingest again with --rebuild."
             )
-        return self._added
+        return self._count
+
+    def _sample_agrees(self) -> bool:
+        """Whether the vectors of some chunks, spread over all, are in the store what they are in the table."""
+        table = ChunkTable(self._folder / "table")
+        if not len(table):
+            return True
+        places = np.unique(np.linspace(0, len(table) - 1, _SAMPLE).astype(np.int64))
+        names = [chunk.id for chunk in table.chunks_at(places)]
+        stored = self._vectors.rows(names)
+        rows = table.rows(names).vectors
+        return all(
+            name in stored and float(np.abs(stored[name] - row).max()) < _ROUNDED
+            for name, row in zip(names, rows, strict=True)
+        )
 
     def abandon(self) -> None:
         """Closes without a check, for a build that failed."""

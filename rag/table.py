@@ -180,13 +180,16 @@ class ChunkTable:
     def chunks(self, names: Sequence[str]) -> list[Chunk]:
         """The chunks with these ids, in their order; unknown ids are left out."""
         places = self.find(names)
-        return [_chunk(part.tobytes()) for part in self.parts("chunks", places[places >= 0])]
+        return self.chunks_at(places[places >= 0])
+
+    def chunks_at(self, places: np.ndarray) -> list[Chunk]:
+        """The chunks of rows by number."""
+        return [_chunk(part.tobytes()) for part in self.parts("chunks", places)]
 
     def all_chunks(self) -> Iterator[Chunk]:
         """Every chunk, in the order in which they were added."""
         for start in range(0, len(self), _BLOCK):
-            for part in self.parts("chunks", np.arange(start, min(start + _BLOCK, len(self)))):
-                yield _chunk(part.tobytes())
+            yield from self.chunks_at(np.arange(start, min(start + _BLOCK, len(self))))
 
     def terms(self, names: Sequence[str]) -> list[Terms]:
         """The terms of chunks by id, in their order; unknown ids are left out."""

@@ -6,6 +6,8 @@ full-text index of all it is given, which costs four times the space and the tim
 back takes it as long as a search.
 """
 
+import contextlib
+import sqlite3
 import struct
 import threading
 from collections.abc import Collection, Sequence
@@ -48,7 +50,7 @@ class VectorStore:
 
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._written = False
+        self._written = self._removed = False
         self._client: Any = chromadb.PersistentClient(folder, Settings(anonymized_telemetry=False, allow_reset=False))
         self._collections: dict[str, Any] = {item.name: item for item in self._client.list_collections()}
         self._allowed: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
@@ -68,6 +70,27 @@ class VectorStore:
                     embeddings=vectors[batch],
                     metadatas=[{"document_id": chunks[row].document_id} for row in batch],
                 )
+
+    def remove(self, documents: Collection[str]) -> list[str]:
+        """Removes the chunks of the documents with these ids; the ids of those chunks."""
+        removed: list[str] = []
+        for group in self.counts():
+            names = sorted(self._chunks_of(group, frozenset(documents)))
+            for start in range(0, len(names), _VARIABLES):
+                self._collections[_name(group)].delete(ids=names[start : start + _VARIABLES])
+            removed += names
+        self._allowed = {}
+        self._removed = self._removed or bool(removed)
+        self._written = self._written or self._removed
+        return removed
+
+    def rows(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """The (dimension,) vectors of chunks by id, unknown ids left out."""
+        found: dict[str, np.ndarray] = {}
+        for group in self.counts():
+            rows = self._collections[_name(group)].get(ids=list(names), include=["embeddings"])
+            found |= zip(rows["ids"], np.asarray(rows["embeddings"], np.float32), strict=True)
+        return found
 
     def _collection(self, group: str) -> Any:
         if _name(group) not in self._collections:
@@ -147,6 +170,10 @@ class VectorStore:
         """Gives the files back; the store can't be used afterwards."""
         self._collections = {}
         self._client.close()
+        if self._removed:
+            # What SQLite no longer uses it keeps, with what stood there.
+            with contextlib.closing(sqlite3.connect(self._folder / "chroma.sqlite3")) as database:
+                database.execute("VACUUM")
         if self._written:
             for header in self._folder.glob("*/header.bin"):
                 _clear_unused(header)

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from ingest.loaders.errors import LoadError
 from ingest.lock import Locked, locked
@@ -133,21 +135,40 @@ def test_identical_files_are_one_document_with_all_names(settings: Settings, sou
     assert [record.names for record in manifest.documents if record.kind == "markdown"] == [("copy.md", "guide.md")]
 
 
-def test_a_broken_file_is_reported_once_read_and_stops_nothing(settings: Settings, sources: Path) -> None:
+def test_a_broken_file_is_reported_once_read_and_stops_nothing(
+    settings: Settings, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where Tesseract is installed, it would read the scan.
+    monkeypatch.setenv("PATH", str(settings.var))
     (sources / "broken.pdf").write_bytes(make_pdf([prose(["A heron."])])[:60])
-    (sources / "scan.pdf").write_bytes(make_pdf([prose(["A heron stands here."]), []]))
+    Image.new("L", (400, 100), "white").save(sources / "scan.png")
     (sources / "out.txt").symlink_to("/etc/hostname")
     first = bring_up_to_date(settings, "birds")
-    assert counts(first) == (4, 0, 0, 0, 2)
-    assert [problem.source for problem in first.failures] == ["broken.pdf", "out.txt"]
-    assert "damaged" in first.failures[0].reason
-    assert [warning.source for warning in first.warnings] == ["scan.pdf"]
+    assert counts(first) == (3, 0, 0, 0, 3)
+    assert [problem.source for problem in first.failures] == ["broken.pdf", "out.txt", "scan.png"]
+    assert "damaged" in first.failures[0].reason and "waits for text recognition" in first.failures[2].reason
     second = bring_up_to_date(settings, "birds")
-    assert counts(second) == (0, 0, 4, 0, 2)
+    assert counts(second) == (0, 0, 3, 0, 3)
     assert not second.published
     assert second.failures == first.failures and second.warnings == first.warnings
     (sources / "broken.pdf").write_bytes(make_pdf([prose(["A heron."])]))
-    assert counts(bring_up_to_date(settings, "birds")) == (1, 0, 4, 0, 1)
+    assert counts(bring_up_to_date(settings, "birds")) == (1, 0, 3, 0, 2)
+
+
+@pytest.mark.skipif(not shutil.which("tesseract"), reason="needs Tesseract")
+def test_what_waits_for_text_recognition_is_read_once_it_is_there(
+    settings: Settings, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = Image.new("L", (900, 200), "white")
+    ImageDraw.Draw(picture).text((40, 60), "The heron waits.", "black", ImageFont.load_default(60))
+    picture.save(sources / "sign.png")
+    with monkeypatch.context() as without:
+        without.setenv("PATH", str(settings.var))
+        assert counts(bring_up_to_date(settings, "birds")) == (3, 0, 0, 0, 1)
+        assert counts(bring_up_to_date(settings, "birds")) == (0, 0, 3, 0, 1)
+    assert counts(bring_up_to_date(settings, "birds")) == (1, 0, 3, 0, 0)
+    assert any("heron waits" in chunk.text for chunk in all_chunks(settings))
+    assert not bring_up_to_date(settings, "birds").published
 
 
 def test_a_file_that_breaks_leaves_the_index_and_is_no_removal(settings: Settings, sources: Path) -> None:
