@@ -59,10 +59,11 @@ extra: setup  ## add to the environment: EXTRA=gguf (local chat models) or EXTRA
 	esac
 	@$(SETUP) requirements/$(EXTRA).txt
 
-bench: setup  ## speed and memory (ONLY=search CHUNKS="10000 100000"; TORCH=1 beside plain torch, a large download)
+bench: setup  ## speed, memory (ONLY=ingest DOCUMENTS=folder CHUNKS="10000 100000"; TORCH=1 beside plain torch: large)
 	@[ -z "$(TORCH)" ] || cmp -s requirements/bench.txt $(PLAIN)/installed.txt || { $(RUN) -m venv $(PLAIN) && \
 		$(PLAIN)/bin/python -m pip install -r requirements/bench.txt && cp requirements/bench.txt $(PLAIN)/installed.txt; }
-	$(RUN) -m evaluation bench $(if $(CHUNKS),--chunks $(CHUNKS)) $(if $(ONLY),--only $(ONLY))
+	$(RUN) -m evaluation bench $(if $(CHUNKS),--chunks $(CHUNKS)) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(DOCUMENTS),--documents "$(DOCUMENTS)")
 
 clean:  ## remove the environment and tool caches; var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

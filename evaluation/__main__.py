@@ -25,8 +25,14 @@ def main(arguments: list[str] | None = None) -> int:
     domain.add_argument("domain")
     bench = commands.add_parser("bench", help="speed and memory on made documents")
     bench.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="sizes of indexes")
-    bench.add_argument("--only", action="append", choices=("search", "embedding"), help="one part; may be repeated")
+    parts = ("search", "embedding", "ingest")
+    bench.add_argument("--only", action="append", choices=parts, help="one part; may be repeated")
     bench.add_argument("--questions", type=int, default=200, help="questions asked of each index")
+    bench.add_argument("--rounds", type=int, default=3, help="turns that pipelines take; figures are their medians")
+    bench.add_argument("--documents", type=Path, help="a folder to ingest in place of made documents")
+    bench.add_argument("--document-chunks", type=int, default=3_000, help="size of the made documents to ingest")
+    bench.add_argument("--small-files", type=int, default=5_000, help="files of which one is edited")
+    bench.add_argument("--memory-chunks", type=int, default=100_000, help="size of the ingest whose memory is measured")
     bench.add_argument("--plain", type=Path, help="the interpreter that has the torch pipeline")
     for command in (beir, domain, bench):
         command.add_argument("--json", action="store_true", help="one JSON object instead of a table")
@@ -77,7 +83,16 @@ def _domain(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
 def _bench(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     from evaluation.bench import Options, run
 
-    options = Options(settings, tuple(chosen.chunks), chosen.questions)
+    options = Options(
+        settings,
+        tuple(chosen.chunks),
+        chosen.questions,
+        rounds=chosen.rounds,
+        documents=chosen.documents,
+        document_chunks=chosen.document_chunks,
+        small_files=chosen.small_files,
+        memory_chunks=chosen.memory_chunks,
+    )
     if chosen.plain:
         options = replace(options, plain=chosen.plain)
     return run(options, chosen.only or ())

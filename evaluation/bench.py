@@ -1,8 +1,8 @@
 """Speed and memory on made documents, through the real index: `make bench`.
 
-Two parts, each a function from options to figures: `search` (latency, approximate against exact search, memory, disk)
-and `embedding` (rates of the bundled embedders beside a plain torch pipeline). What is compared takes turns, because
-other programs on the machine slow it down at times; trust the ratios more than the rates.
+Parts, each a function from options to figures: `search` (latency, approximate against exact search, memory, disk),
+`embedding` (rates of the bundled embedders beside a plain torch pipeline) and `ingest` (in `bench_ingest`). What is
+compared takes turns, because other programs on the machine slow it down at times; trust the ratios more than the rates.
 """
 
 import json
@@ -26,7 +26,9 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from evaluation import bench_ingest
 from evaluation.made import MadeVectors, chunk_of, language_of, passage_of, question_of
+from evaluation.tables import table
 from rag.embed import PROFILES, load_embedder
 from rag.errors import ConfigurationError, LacertaError
 from rag.glossary import Glossary
@@ -51,7 +53,8 @@ class Options:
     """What to measure. `chunks` are sizes of indexes; the first `embedded` chunks of one get real vectors.
 
     `plain` is the interpreter of the environment with the torch pipeline. In each of `rounds` turns every embedder
-    works for at least `seconds`, in batches of `batch` texts.
+    works for at least `seconds`, in batches of `batch` texts. What is ingested is the folder `documents`, or made ones
+    of about `document_chunks` chunks; then so many `small_files`; then text files of about `memory_chunks` chunks.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -62,6 +65,10 @@ class Options:
     rounds: int = 3
     seconds: float = 1.0
     batch: int = 64
+    documents: Path | None = None
+    document_chunks: int = 3_000
+    small_files: int = 5_000
+    memory_chunks: int = 100_000
 
 
 def run(options: Options, only: Sequence[str] = ()) -> dict[str, Any]:
@@ -74,6 +81,8 @@ def run(options: Options, only: Sequence[str] = ()) -> dict[str, Any]:
         raise ConfigurationError(f"--chunks should be at least {len(LANGUAGES) * _LIMIT}, is now {least}.")
     if options.questions < 1:
         raise ConfigurationError(f"--questions should be at least 1, is now {options.questions}.")
+    if options.rounds < 1:
+        raise ConfigurationError(f"--rounds should be at least 1, is now {options.rounds}.")
     machine = {"system": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()}
     return {"machine": machine} | {name: part(options) for name, part in PARTS.items() if not only or name in only}
 
@@ -293,6 +302,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         lines += ["", *_search_table(report["search"])]
     if "embedding" in report:
         lines += ["", *_embedding_table(report["embedding"])]
+    if "ingest" in report:
+        lines += ["", *bench_ingest.markdown(report["ingest"])]
     return "\n".join(lines)
 
 
@@ -300,12 +311,11 @@ def _search_table(report: Mapping[str, Any]) -> list[str]:
     stages = [*next(iter(report["sizes"].values()))["stages_ms"]]
     titles = ["chunks", "p50 ms", "p95 ms", *(f"{stage} ms" for stage in stages), "found@10", "approximate recall@10"]
     titles += ["resident MB (embedder alone)", "disk MB", "build s"]
-    lines = [
+    described = (
         f"Whole retrieval, {report['questions']} questions, embedder {report['embedder']}. Stages are medians. Chunks"
-        f" beyond the first {report['real_vectors']} have the vectors of real ones with noise added.",
-        "",
-        *_header(titles),
-    ]
+        f" beyond the first {report['real_vectors']} have the vectors of real ones with noise added."
+    )
+    rows = []
     for count, figures in report["sizes"].items():
         resident = figures["resident_mb"]
         cells = [
@@ -318,28 +328,23 @@ def _search_table(report: Mapping[str, Any]) -> list[str]:
             figures["disk_mb"]["all"],
             figures["build_seconds_without_embedding"],
         ]
-        lines.append(_row(cells))
-    return lines
+        rows.append(cells)
+    return [described, "", *table(titles, rows)]
 
 
 def _embedding_table(report: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f"Embedding stage, chunks a second, {report['rounds']} turns. Torch pipeline: {report['plain']}.",
-        "",
-        *_header(["language", "embedder", "chunks/s", "times the torch pipeline"]),
+    rows = [
+        [language, name, figures["rate"], figures.get("ratio", "")]
+        for language, found in report["languages"].items()
+        for name, figures in found.items()
     ]
-    for language, found in report["languages"].items():
-        lines += [_row([language, name, figures["rate"], figures.get("ratio", "")]) for name, figures in found.items()]
-    return lines
+    described = f"Embedding stage, chunks a second, {report['rounds']} turns. Torch pipeline: {report['plain']}."
+    return [described, "", *table(["language", "embedder", "chunks/s", "times the torch pipeline"], rows)]
 
 
-def _header(titles: Sequence[str]) -> list[str]:
-    return [_row(titles), _row(["---"] * len(titles))]
-
-
-def _row(cells: Sequence[Any]) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
-
-
-PARTS: Mapping[str, Callable[[Options], dict[str, Any]]] = {"search": search, "embedding": embedding}
+PARTS: Mapping[str, Callable[[Options], dict[str, Any]]] = {
+    "search": search,
+    "embedding": embedding,
+    "ingest": bench_ingest.ingest,
+}
 """By name: what can be measured."""

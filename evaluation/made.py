@@ -22,7 +22,7 @@ from rag.types import Chunk
 
 CHARACTERS = 800
 """Length of a chunk, about."""
-_CHUNKS_OF_A_DOCUMENT = 20
+CHUNKS_OF_A_DOCUMENT = 20
 _WORD = re.compile(r"\w(?:[\w./-]*\w)?")
 _MANDELBROT = 2.7
 # How strongly documents keep to the common frequencies. With this the median cosine of chunks of two documents is 0.44
@@ -54,7 +54,7 @@ def chunk_of(number: int) -> Chunk:
     """Chunk `number`, from 0: always the same one."""
     language = language_of(number)
     # Chunks of one language and neighbouring numbers make a document.
-    series, place = divmod(number // len(LANGUAGES), _CHUNKS_OF_A_DOCUMENT)
+    series, place = divmod(number // len(LANGUAGES), CHUNKS_OF_A_DOCUMENT)
     words, shares = vocabulary(language)[0], _frequencies(language, series)
     chance = np.random.default_rng(number)
     # A word and its space are at least two characters.
