@@ -13,7 +13,8 @@ ALLOWED = {
     "web": {"web", "ingest", "rag"},
 }
 ADAPTERS = {
-    "chromadb": {"rag/vectors.py"},
+    # The plain pipeline is a program of its own.
+    "chromadb": {"rag/vectors.py", "evaluation/plain.py"},
     "tantivy": {"rag/lexical.py"},
     "gradio": {"web/", "app.py"},
     "llama_cpp": {"rag/models/", "rag/embed/"},
