@@ -172,6 +172,8 @@ def test_a_source_with_another_limit_goes_on_with_what_it_has(tmp_path: Path, se
     settings = Settings(var=tmp_path / "var")
     fetch(settings, archive.source(most=3, full_text=True))
     assert len(archive.downloads()) == 3
+    # Without a request, and without a change to the folder.
+    assert len(fetch(settings, archive.source(most=5, full_text=True), offline=True)[0]) == 3
     items, _ = fetch(settings, archive.source(most=4, full_text=True))
     assert len(items) == 4
     assert len(archive.downloads()) == 4

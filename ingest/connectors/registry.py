@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.connectors import Fetched, Progress
+from ingest.connectors.store import kept
 from ingest.report import Problem
 from ingest.sources import shown
 from rag.errors import ConfigurationError, LacertaError
@@ -74,7 +75,7 @@ def fetch_from(
     comes once, in full text where one of them has that.
     """
     home = settings.var / "fetched" / domain_name
-    folders = _folders(connectors, home)
+    folders = _folders(connectors, home, offline)
     found: dict[str, Fetched] = {}
     problems: list[Problem] = []
     asked: set[str] = set()
@@ -103,16 +104,6 @@ def fetch_from(
     if not offline:
         _remove_unused(home, folders)
     return [found[source] for source in sorted(found)], problems
-
-
-def kept(folder: Path) -> list[Fetched]:
-    """What a connector fetched into its folder before. Raises LacertaError where that cannot be read."""
-    from ingest.connectors.store import Store
-
-    if not folder.is_dir():
-        return []
-    with Store(folder) as store:
-        return store.documents()
 
 
 def _fetch(
@@ -208,14 +199,16 @@ def _is_full_text(item: Fetched) -> bool:
     return item.path.suffix != ".json"
 
 
-def _folders(connectors: "Sequence[Remote]", home: Path) -> list[Path]:
+def _folders(connectors: "Sequence[Remote]", home: Path, offline: bool) -> list[Path]:
     """The folder of each connector; one that an option was changed of takes over the folder that it had."""
     folders = [home / _folder_name(connector) for connector in connectors]
-    for folder in folders:
+    for place, folder in enumerate(folders):
         if not folder.exists():
             collection = folder.name.rpartition("-")[0]
             unused = [path for path in sorted(home.glob(f"{collection}-*")) if path not in folders]
-            if unused:
+            if unused and offline:
+                folders[place] = unused[-1]
+            elif unused:
                 unused[-1].rename(folder)
     return folders
 

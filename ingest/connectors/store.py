@@ -5,6 +5,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -142,10 +143,7 @@ class Store:
 
     def documents(self) -> list[Fetched]:
         """What is kept, in the order of the sources' names."""
-        rows = self._database.execute("SELECT file, source, title, metadata FROM documents ORDER BY source, identifier")
-        return [
-            Fetched(self._folder / name, source, title, json.loads(metadata)) for name, source, title, metadata in rows
-        ]
+        return _documents(self._folder, self._database)
 
     def __len__(self) -> int:
         return int(self._database.execute("SELECT COUNT(*) FROM documents").fetchone()[0])
@@ -186,6 +184,26 @@ class Store:
                 (self._folder / name).unlink(missing_ok=True)
         for name in named.keys() - present:
             self._database.execute("DELETE FROM documents WHERE identifier = ?", (named[name],))
+
+
+def kept(folder: Path) -> list[Fetched]:
+    """What is kept in a connector's folder, in the order of the sources' names; changes nothing there.
+
+    Raises LacertaError where it cannot be read.
+    """
+    path = folder / _DATABASE
+    if not path.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10.0)) as database:
+            return [item for item in _documents(folder, database) if item.path.is_file()]
+    except sqlite3.Error as error:
+        raise LacertaError(f"{path} could not be read ({error}): run make ingest, which mends or renews it.") from error
+
+
+def _documents(folder: Path, database: sqlite3.Connection) -> list[Fetched]:
+    rows = database.execute("SELECT file, source, title, metadata FROM documents ORDER BY source, identifier")
+    return [Fetched(folder / name, source, title, json.loads(metadata)) for name, source, title, metadata in rows]
 
 
 def _connect(path: Path) -> sqlite3.Connection:
