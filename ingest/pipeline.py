@@ -10,17 +10,20 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest.blocks import Loaded, page_text
+from ingest.connectors.registry import fetch_all
+from ingest.gate import check
 from ingest.loaders.errors import LoadError
 from ingest.lock import locked
-from ingest.plan import Content, Plan, fingerprint, make_plan, old_manifest, read_contents
+from ingest.passwords import passwords_of
+from ingest.plan import Content, Plan, fingerprint, make_plan, old_manifest, read_contents, retry_marks
 from ingest.report import Problem, Report, load_problems, save_problems, save_report
-from ingest.sources import READ_KINDS, find_files
+from ingest.sources import READ_KINDS, SourceFile, find_files
 from ingest.split import embedding_text, split
 from ingest.vector_cache import VectorCache
 from ingest.worker import Item, Workers
@@ -28,6 +31,7 @@ from rag.embed import embedding_fingerprint, load_embedder
 from rag.errors import LacertaError
 from rag.index import (
     DocumentRecord,
+    Index,
     IndexWriter,
     Manifest,
     current_version,
@@ -49,7 +53,7 @@ _TITLE_CHARACTERS = 200
 _BUILDING = ".building"
 
 Progress = Callable[[str, int, int], None]
-"""Called with a stage (`hashing`, `reading`, `embedding`), what is done of it and what there is in all so far."""
+"""Called with a stage (`fetching`, `hashing`, `reading`, `embedding`), what is done of it and what there is so far."""
 
 
 def no_progress(stage: str, done: int, total: int) -> None:
@@ -63,22 +67,22 @@ def bring_up_to_date(
     sources: Sequence[Path] | None = None,
     rebuild: bool = False,
     dry_run: bool = False,
+    offline: bool = False,
+    force: bool = False,
     progress: Progress = no_progress,
 ) -> Report:
-    """Publishes a new version if the files, the embedder or the splitter changed, and reports.
+    """Publishes a new version if the documents, the embedder or the splitter changed, and reports.
 
-    `sources`, files or folders, take the place of the domain's own `sources/`. `rebuild` reads and writes everything
-    again (vectors stay cached); `dry_run` only compares. Raises ConfigurationError for a wrong domain, LacertaError
+    `sources`, files or folders, take the place of the domain's own. `rebuild` reads and writes everything again
+    (vectors stay cached); `dry_run` only compares, and, like `offline`, asks no server for documents; `force` publishes
+    what the domain's own questions speak against. Raises ConfigurationError for a wrong domain, LacertaError
     where nothing could be published; single files that fail are in the report.
     """
     started = time.perf_counter()
     domain = load_domain(settings, domain_name)
-    with _explained(settings, domain_name):
-        if dry_run:
-            report = _run(settings, domain, sources or (), rebuild, True, progress)
-        else:
-            with locked(domain_index_folder(settings, domain_name) / "LOCK", domain_name):
-                report = _run(settings, domain, sources or (), rebuild, False, progress)
+    lock = domain_index_folder(settings, domain_name) / "LOCK"
+    with _explained(settings, domain_name), nullcontext() if dry_run else locked(lock, domain_name):
+        report = _run(settings, domain, sources or (), rebuild, dry_run, offline or dry_run, force, progress)
     return replace(report, seconds=time.perf_counter() - started)
 
 
@@ -100,10 +104,21 @@ def roll_back(settings: Settings, domain_name: str) -> Report:
 
 
 def _run(
-    settings: Settings, domain: Domain, sources: Sequence[Path], rebuild: bool, dry_run: bool, progress: Progress
+    settings: Settings,
+    domain: Domain,
+    sources: Sequence[Path],
+    rebuild: bool,
+    dry_run: bool,
+    offline: bool,
+    force: bool,
+    progress: Progress,
 ) -> Report:
     files, refused = find_files(domain, sources)
     refusals = [Problem(item.source, item.reason) for item in refused]
+    if not sources and any(source.kind != "files" for source in domain.sources):
+        fetched, missing = fetch_all(domain, settings, lambda done, all: progress("fetching", done, all), offline)
+        files += [SourceFile(item.path, item.source, item.title, item.metadata) for item in fetched]
+        refusals += missing
     if not files:
         where = ", ".join(map(str, sources)) or str(domain.source_folder)
         raise LacertaError(f"There is nothing to ingest in {where}: put {READ_KINDS} there.")
@@ -115,7 +130,9 @@ def _run(
     shape = fingerprint()
     made_by = embedding_fingerprint(embedder), shape
     alike = current is not None and not rebuild and (current.embedder, current.splitter) == made_by
-    known, warnings, again = load_problems(folder / version) if alike and version else ((), (), frozenset())
+    known, warnings, again = (
+        load_problems(folder / version, retry_marks(domain)) if alike and version else ((), (), frozenset())
+    )
     plan = make_plan(contents, current, known, again, anew=not alike)
     if current and _worn(plan, current):
         plan = make_plan(contents, current, known, again, anew=True)
@@ -125,7 +142,7 @@ def _run(
     standing = tuple(warning for warning in warnings if warning.source in here)
     if dry_run or not plan.needed:
         return replace(_report(domain, plan, problems, standing, current), dry_run=dry_run)
-    build = _Build(settings, domain, embedder, shape, plan, progress, warnings=[*standing])
+    build = _Build(settings, domain, embedder, shape, plan, force, progress, warnings=[*standing])
     return build.publish_new_version(problems, current)
 
 
@@ -173,6 +190,7 @@ class _Build:
     embedder: Embedder
     splitter: str
     plan: Plan
+    force: bool
     progress: Progress
     failures: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
@@ -213,8 +231,11 @@ class _Build:
                 digest=_digest(record.digest for record in records),
                 removed=current.removed + writer.removed if current and base else 0,
             )
+            if not self.force:
+                with closing(Index.of(building, manifest)) as index:
+                    check(index, self.domain, self.settings, self.embedder)
             report = self._report(problems, manifest)
-            save_problems(building, (*problems, *self.failures), tuple(self.warnings))
+            save_problems(building, (*problems, *self.failures), tuple(self.warnings), retry_marks(self.domain))
             save_report(building, report)
             building.rename(folder / version)
         except BaseException:
@@ -293,7 +314,10 @@ class _Build:
     def _loaded(self) -> Iterator[tuple[Content, Loaded | LoadError]]:
         """The contents with their documents, in order; some are parsed ahead while earlier ones are embedded."""
         with Workers(_PARSERS) as workers:
-            items = (Item(content.files[0].path, content.source) for content in self.plan.contents)
+            items = (
+                Item(content.files[0].path, content.source, passwords_of(self.domain, content.source))
+                for content in self.plan.contents
+            )
             for content, (_, outcome) in zip(self.plan.contents, workers.load_all(items), strict=True):
                 if isinstance(outcome, LoadError):
                     yield content, outcome

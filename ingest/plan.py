@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from ingest.loaders import ocr
 from ingest.report import Problem
 from ingest.sources import SourceFile, hash_file, unreadable
 from rag.index import DocumentRecord, Manifest
-from rag.settings import ROOT
+from rag.settings import ROOT, Domain
 
 _LIBRARIES = ("pypdfium2", "trafilatura", "python-docx", "python-pptx", "python-calamine", "striprtf", "lxml")
 # A change in any of these changes what is written for the same file.
 _SHAPING = (
     "ingest/blocks.py",
     "ingest/clean.py",
+    "ingest/limits.py",
     "ingest/split.py",
     "ingest/loaders/*.py",
     "rag/analysis.py",
@@ -87,6 +89,17 @@ def fingerprint() -> str:
         for path in sorted(ROOT.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def retry_marks(domain: Domain) -> dict[str, Callable[[], str]]:
+    """What a problem's reason may speak of, and what tells whether that has changed since: then it is read again."""
+    return {"text recognition": ocr.fingerprint, "password": lambda: _password_mark(domain)}
+
+
+def _password_mark(domain: Domain) -> str:
+    known = json.dumps([[pattern, secret.reveal()] for pattern, secret in domain.passwords.items()])
+    # It lies in the index: slow to make, so that the passwords cannot be guessed from it.
+    return hashlib.scrypt(known.encode(), salt=domain.name.encode(), n=2**14, r=8, p=1, dklen=16).hex()
 
 
 def read_contents(

@@ -1,11 +1,18 @@
 """What an ingest did, for people and for programs."""
 
 import json
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from ingest.loaders import ocr
+_CHANGES = ("added", "updated", "renamed", "removed")
+_RECOGNITION = "text recognition"
+# Lines of each kind in a table, and columns that names may take so that the reasons behind them stand in line.
+_LISTED = 20
+_WIDEST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +22,11 @@ class Problem:
     source: str
     reason: str
     sha256: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether the file could be read if text recognition were installed."""
+        return f"{_RECOGNITION}: install" in self.reason or f"{_RECOGNITION}, install" in self.reason
 
     def to_json(self) -> dict[str, str]:
         return {"source": self.source, "reason": self.reason}
@@ -57,56 +69,101 @@ class Report:
         }
 
     def table(self) -> str:
-        """What changed, a line a document, and a summary line."""
-        lines = [f"  {what:<9} {source}" for what, source in self.changes]
-        lines += [f"  {'failed':<9} {problem.source}: {problem.reason}" for problem in self.failures]
-        lines += [f"  {'note':<9} {problem.source}: {problem.reason}" for problem in self.warnings]
+        """What changed and what could not be read, a line a document, and a summary; long lists only begun."""
+        lines: list[str] = []
+        for kind in _CHANGES:
+            lines += _listed(kind, [(source, "") for what, source in self.changes if what == kind])
+        waiting = [problem for problem in self.failures if problem.waits]
+        lines += _listed("waiting", [(problem.source, "") for problem in waiting])
+        failed = [problem for problem in self.failures if not problem.waits]
+        for kind, problems in (("failed", failed), ("note", self.warnings)):
+            lines += _listed(kind, [(problem.source, problem.reason) for problem in problems])
+        if all_waiting := [*waiting, *(problem for problem in self.warnings if problem.waits)]:
+            count = len({problem.source for problem in all_waiting})
+            documents = "document waits" if count == 1 else "documents wait"
+            advice = all_waiting[0].reason.rpartition(_RECOGNITION)[2].lstrip(" :,")
+            lines.append(f"  {count} {documents} for {_RECOGNITION}: {advice}")
+        return "\n".join([*lines, self._summary()])
+
+    def _summary(self) -> str:
         names = ("added", "updated", "unchanged", "removed", "failed")
         counts = ", ".join(f"{getattr(self, name)} {name}" for name in names)
         state = "nothing written (dry run)" if self.dry_run else "new version" if self.published else "up to date"
         renamed = f" ({self.renamed} renamed)" if self.renamed else ""
-        lines.append(
+        return (
             f"{self.domain}: {counts}{renamed}; {self.chunks} chunks, {self.embedded} embedded;"
             f" {state} {self.version}".rstrip()
             + f"; {self.seconds:.1f} s"
         )
-        return "\n".join(lines)
+
+
+def _listed(kind: str, items: Sequence[tuple[str, str]]) -> list[str]:
+    """A line for each of the first `(source, reason)` pairs, and one that counts the others."""
+    shown = items if len(items) <= _LISTED + 1 else items[:_LISTED]
+    width = max((min(_cells(source), _WIDEST) for source, reason in shown if reason), default=0)
+    lines = []
+    for source, reason in shown:
+        padding = " " * max(width - _cells(source), 0)
+        lines.append(f"  {kind:<9} {source}{padding}  {reason}" if reason else f"  {kind:<9} {source}")
+    if len(shown) < len(items):
+        lines.append(f"  {kind:<9} and {len(items) - len(shown)} more (--json names all)")
+    return lines
+
+
+def _cells(text: str) -> int:
+    """How many columns a text takes on a terminal: Korean letters take two."""
+    return sum(
+        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text
+    )
 
 
 _PROBLEMS = "problems.json"
 _REPORT = "report.json"
 
 
-def save_problems(folder: Path, failures: tuple[Problem, ...], warnings: tuple[Problem, ...]) -> None:
+Marks = Mapping[str, Callable[[], str]]
+"""Words that a reason may have, each with a function whose value changes once it is worth to try again."""
+
+
+def save_problems(
+    folder: Path, failures: tuple[Problem, ...], warnings: tuple[Problem, ...], marks: Marks = MappingProxyType({})
+) -> None:
     """Keeps the problems of a version beside it, so that the next run knows them without reading the files again."""
-    values: dict[str, Any] = {
+    values = {
         "failures": [asdict(item) for item in failures],
         "warnings": [asdict(item) for item in warnings],
+        "marks": {word: mark() for word, mark in marks.items() if _speak_of(word, (*failures, *warnings))},
     }
-    if any(map(_waits, (*failures, *warnings))):
-        values["recognition"] = ocr.fingerprint()
     (folder / _PROBLEMS).write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def load_problems(folder: Path) -> tuple[tuple[Problem, ...], tuple[Problem, ...], frozenset[str]]:
-    """`(failures, warnings)` of a version, none where nothing was kept, and the contents to read again.
+def load_problems(
+    folder: Path, marks: Marks | None = MappingProxyType({})
+) -> tuple[tuple[Problem, ...], tuple[Problem, ...], frozenset[str]]:
+    """`(failures, warnings)` of a version, none where nothing was kept, and the contents to read again by SHA-256.
 
-    These are, by SHA-256, files that waited for text recognition, where that has changed since.
+    These are the files with a problem whose mark has changed; it is not among the problems then. Nothing is known
+    where `marks` is None.
     """
+    if marks is None:
+        return (), (), frozenset()
     try:
         values = json.loads((folder / _PROBLEMS).read_text(encoding="utf-8"))
         failures, warnings = (tuple(Problem(**item) for item in values[key]) for key in ("failures", "warnings"))
+        kept = dict(values["marks"])
     except (OSError, ValueError, KeyError, TypeError):
         return (), (), frozenset()
-    if any(map(_waits, (*failures, *warnings))) and values.get("recognition") != ocr.fingerprint():
-        again = frozenset(item.sha256 for item in (*failures, *warnings) if _waits(item))
-        failures, warnings = (tuple(item for item in some if not _waits(item)) for some in (failures, warnings))
-        return failures, warnings, again
-    return failures, warnings, frozenset()
+    again: set[str] = set()
+    for word, mark in marks.items():
+        about = _speak_of(word, (*failures, *warnings))
+        if about and kept.get(word) != mark():
+            again |= {item.sha256 for item in about}
+    failures, warnings = (tuple(item for item in some if item.sha256 not in again) for some in (failures, warnings))
+    return failures, warnings, frozenset(again)
 
 
-def _waits(problem: Problem) -> bool:
-    return "text recognition" in problem.reason
+def _speak_of(word: str, problems: Sequence[Problem]) -> list[Problem]:
+    return [item for item in problems if item.sha256 and word in item.reason]
 
 
 def save_report(folder: Path, report: Report) -> None:

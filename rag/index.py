@@ -228,6 +228,11 @@ class Index:
                 f'The index of "{manifest.domain}" was built with the embedder {manifest.embedder}, settings ask for '
                 f"{embedder_name}: run make ingest DOMAIN={manifest.domain}."
             )
+        return cls.of(folder, manifest)
+
+    @classmethod
+    def of(cls, folder: Path, manifest: Manifest) -> "Index":
+        """The indexes in `folder`, whose manifest may not be written yet. Raises IndexUnavailable for broken ones."""
         try:
             table = ChunkTable(folder / "table")
         except (OSError, ValueError) as error:

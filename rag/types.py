@@ -5,9 +5,11 @@ Knows nothing of files, indexes or models. Every class is frozen; data flows one
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
+if TYPE_CHECKING:
+    # For annotations alone: processes that only parse files start sooner without it.
+    import numpy as np
 
 PAGE_BREAK = "\f"
 """Stands between the parts of a chunk's text that come from different pages."""
@@ -211,11 +213,11 @@ class Embedder(Protocol):
     dimension: int
     languages: tuple[str, ...]
 
-    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+    def embed_passages(self, texts: Sequence[str]) -> "np.ndarray":
         """(n,) texts to (n, dimension) float32 unit rows."""
         ...
 
-    def embed_query(self, text: str) -> np.ndarray:
+    def embed_query(self, text: str) -> "np.ndarray":
         """One text to (dimension,) float32, unit length."""
         ...
 

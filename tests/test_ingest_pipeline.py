@@ -1,4 +1,6 @@
 import errno
+import io
+import json
 import os
 import shutil
 import signal
@@ -8,9 +10,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pypdf
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from ingest import pipeline
+from ingest.connectors.registry import connectors_of, fetch_from
 from ingest.loaders.errors import LoadError
 from ingest.lock import Locked, locked
 from ingest.pipeline import bring_up_to_date, roll_back
@@ -22,6 +27,7 @@ from rag.index import Index, Manifest, current_version, domain_index_folder, ver
 from rag.settings import Settings
 from rag.types import Chunk
 from tests.files import make_domain, make_pdf, prose
+from tests.servers import Reply, Server, page
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = "# Herons\n\n## Food\n\n{}\n\n## Nests\n\n{}\n\n## Flight\n\n{}\n"
@@ -296,3 +302,74 @@ def test_a_parser_that_hangs_or_dies_costs_its_file_only(tmp_path: Path) -> None
         worker._process.kill()
         worker._process.wait()
         assert worker.load(tmp_path / "a.txt", "a.txt")[0].kind == "text"
+
+
+def test_an_encrypted_file_is_read_once_its_password_is_known(settings: Settings, sources: Path) -> None:
+    plain = io.BytesIO(make_pdf([prose(["A secret heron stands here."])]))
+    writer = pypdf.PdfWriter(clone_from=plain)
+    writer.encrypt("reeds", algorithm="RC4-128")
+    with (sources / "secret.pdf").open("wb") as file:
+        writer.write(file)
+    first = bring_up_to_date(settings, "birds")
+    assert counts(first) == (3, 0, 0, 0, 1) and "password" in first.failures[0].reason
+    assert not bring_up_to_date(settings, "birds").published
+    toml = sources.parent / "domain.toml"
+    described = toml.read_text(encoding="utf-8")
+    toml.write_text(described + '[passwords]\n"*.pdf" = "wrong"\n', encoding="utf-8")
+    assert counts(bring_up_to_date(settings, "birds")) == (0, 0, 3, 0, 1)
+    toml.write_text(described + '[passwords]\n"*.pdf" = "reeds"\n', encoding="utf-8")
+    assert counts(bring_up_to_date(settings, "birds")) == (1, 0, 3, 0, 0)
+    assert any("secret heron" in chunk.text for chunk in all_chunks(settings))
+    assert b"reeds" not in version_bytes(settings).replace(b"in the reeds", b"")
+
+
+def test_what_connectors_fetched_is_indexed_with_what_they_know(
+    settings: Settings, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml = sources.parent / "domain.toml"
+    described = toml.read_text(encoding="utf-8")
+
+    def fetch_here(domain, settings, progress, offline):
+        return fetch_from(connectors_of(domain), domain.name, settings, progress, offline, allow_private=True)
+
+    with Server() as server:
+        server.put("/", page("<title>Lake</title><main><p>It froze. <a href='/birds'>Birds</a></p></main>"))
+        server.put("/birds", page("<title>Birds</title><main><p>Nine spoonbills wintered here.</p></main>"))
+        toml.write_text(described + f'[[sources]]\nkind = "web"\nstart = ["{server.url()}"]\n', encoding="utf-8")
+        refused = bring_up_to_date(settings, "birds")
+        # This machine's own addresses are not asked, whatever domain.toml says.
+        assert (refused.added, refused.failed, server.requests) == (3, 1, [])
+        monkeypatch.setattr(pipeline, "fetch_all", fetch_here)
+        fetched = bring_up_to_date(settings, "birds")
+        assert counts(fetched) == (2, 0, 3, 0, 0)
+        chunk = next(chunk for chunk in all_chunks(settings) if "spoonbills" in chunk.text)
+        assert (chunk.title, chunk.source.endswith("/birds")) == ("Birds", True)
+        asked = len(server.requests)
+        assert bring_up_to_date(settings, "birds", offline=True).unchanged == 5
+        assert len(server.requests) == asked
+        server.put("/birds", Reply(status=404))
+        assert bring_up_to_date(settings, "birds").removed == 1
+
+
+def test_a_version_that_finds_less_is_not_published(settings: Settings, sources: Path) -> None:
+    first = bring_up_to_date(settings, "birds")
+    toml = sources.parent / "domain.toml"
+    toml.write_text(toml.read_text(encoding="utf-8") + "[publish]\nmin_recall = 0.9\n", encoding="utf-8")
+    question = {
+        "id": "q1",
+        "question": "Where does the heron wait?",
+        "language": "en",
+        "answer": "In the reeds.",
+        "answerable": True,
+        "sources": [{"source": "guide.md", "page": 1}],
+    }
+    (sources.parent / "questions.jsonl").write_text(json.dumps(question), encoding="utf-8")
+    guide = (sources / "guide.md").read_text(encoding="utf-8")
+    (sources / "guide.md").unlink()
+    with pytest.raises(LacertaError, match="finds the document of 0 of 1 questions.*--force"):
+        bring_up_to_date(settings, "birds")
+    assert versions(settings, "birds") == [first.version]
+    (sources / "guide.md").write_text(guide + "\nMore.\n", encoding="utf-8")
+    assert bring_up_to_date(settings, "birds").published
+    (sources / "guide.md").unlink()
+    assert bring_up_to_date(settings, "birds", force=True).removed == 1
