@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from pypdf import PdfReader, PdfWriter
 
+from ingest import pulse
 from ingest.blocks import Block
 from ingest.loaders import ocr
 from ingest.loaders.errors import LoadError
@@ -133,7 +134,11 @@ def test_transparent_and_deep_pictures_are_read() -> None:
 
 
 @needs_tesseract
-def test_each_page_of_a_tiff_is_a_page_and_the_same_picture_gives_the_same_text() -> None:
+def test_each_page_of_a_tiff_is_a_page_and_the_same_picture_gives_the_same_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    beats: list[str] = []
+    monkeypatch.setattr(pulse, "_listeners", [lambda: beats.append("page")])
     pages = [picture("The first page tells of herons."), picture("The second page tells of storks.")]
     content = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
     document = load_image(content, "a.tiff")
@@ -141,6 +146,8 @@ def test_each_page_of_a_tiff_is_a_page_and_the_same_picture_gives_the_same_text(
         "The first page tells of herons.",
         "The second page tells of storks.",
     ]
+    # Slow work that goes on is told from a hang by them.
+    assert len(beats) == 2
     assert load_image(content, "b.tiff") == document
 
 

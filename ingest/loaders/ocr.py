@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ingest.blocks import Block, Loaded
 from ingest.loaders.errors import LoadError
+from ingest.pulse import beat
 from ingest.loaders.layout_lines import count_words, join_lines
 from rag.text import flatten, normalise
 
@@ -115,6 +116,7 @@ def recognise(pictures: Iterable["Image"]) -> tuple[list[tuple[Block, ...]], tup
             failed.append(number)
             words = []
         pages.append(blocks_of(words))
+        beat()
     lacking = [language for language in LANGUAGES if language not in program.languages]
     notes = [f"text recognition lacks {', '.join(lacking)}: apt install tesseract-ocr-{lacking[0]}"] if lacking else []
     if failed:

@@ -26,6 +26,7 @@ _CODE = (
     "rag/retrieve.py",
     "rag/analysis.py",
     "rag/lexical.py",
+    "rag/bm25.py",
     "rag/align.py",
     "rag/embed/static.py",
     "rag/embed/balanced.py",
