@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ingest.blocks import Block, Loaded
 from ingest.loaders.errors import LoadError
-from ingest.pulse import beat
 from ingest.loaders.layout_lines import count_words, join_lines
+from ingest.pulse import beat
 from rag.text import flatten, normalise
 
 if TYPE_CHECKING:
