@@ -25,7 +25,7 @@ def allowed_documents(filters: Mapping[str, str], manifest: "Manifest") -> froze
 
     `language` and `kind` take one or several, parted by commas; `source` the beginning of a path, or a pattern with
     `*`, `?` and `[...]` for all of it; `document` an id or a part of a title; `date`, or `years`, `2023`, `2020-2024`,
-    `>=2021`, `<2020`. Upper case and accents make no difference. A document without a date passes no filter for it.
+    `>=2021`, `<2020`. Upper case and accents make no difference. A document without a date of publication passes no filter for it.
     Raises ConfigurationError, saying what is possible, for another key or a value that does not fit.
     """
     tests = [_test(key, value, manifest) for key, value in filters.items()]
@@ -91,7 +91,7 @@ def _years(value: str, manifest: "Manifest") -> Test:
         raise ConfigurationError(f"The filter date takes years, as 2023, 2020-2024, >=2021 or <2020, is now {value!r}.")
 
     def test(record: "DocumentRecord") -> bool:
-        year = _YEAR.search(record.metadata.get("date", ""))
+        year = _YEAR.search(record.metadata.get("published") or record.metadata.get("date", ""))
         return year is not None and first <= int(year[0]) <= last
 
     return test

@@ -6,7 +6,7 @@ from rag.index import DocumentRecord, Manifest
 
 RECORDS: tuple[tuple[str, str, str, str, str, dict[str, str], tuple[str, ...]], ...] = (
     ("webb", "space/webb.pdf", "James Webb Space Telescope", "en", "pdf", {"date": "2021-12-25"}, ()),
-    ("nuri", "space/누리호.html", "누리호 발사", "ko", "html", {"date": "2022-06-21T07:00:00Z"}, ()),
+    ("nuri", "space/누리호.html", "누리호 발사", "ko", "html", {"published": "2022-06-21T07:00:00Z"}, ()),
     ("utmutato", "guide/Útmutató.pdf", "Szakmai gyakorlat útmutató", "hu", "pdf", {"date": "2024"}, ("old/u.pdf",)),
     ("notes", "notes.txt", "Notes", "other", "txt", {}, ()),
 )
