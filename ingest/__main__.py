@@ -4,12 +4,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from ingest.pipeline import bring_up_to_date, roll_back
 from ingest.report import Report
+from ingest.watch import watch
 from rag.errors import ConfigurationError, LacertaError
-from rag.settings import Settings, domain_names
+from rag.settings import Settings, Source, domain_names, load_domain
 
 _EPILOG = """\
 exit codes:
@@ -18,7 +19,9 @@ exit codes:
   2    a setting, domain.toml or an argument is wrong
   130  stopped by Ctrl-C; the version before goes on serving
 
-A domain's documents are PDF, CSV, TSV, Markdown and text files in corpora/<domain>/sources/.
+A domain's documents are the files in corpora/<domain>/sources/ (PDF, office files, web pages, tables, e-books, mail,
+text; scans and pictures where Tesseract is installed) and what its domain.toml has fetched from arXiv, NTRS, Wikipedia
+and web sites. corpora/README.md has all of it.
 """
 
 
@@ -40,10 +43,21 @@ def parser() -> argparse.ArgumentParser:
         " Nothing is copied: a later run without --source goes back to sources/",
     )
     arguments.add_argument(
-        "--json", action="store_true", help="print the report as JSON: an object, or a list for several domains"
+        "--json",
+        action="store_true",
+        help="print the report as JSON: an object, a list for several domains, with --watch an object a line",
     )
-    arguments.add_argument("--dry-run", action="store_true", help="only say what would change")
+    arguments.add_argument("--dry-run", action="store_true", help="only say what would change; asks no server")
     arguments.add_argument("--rebuild", action="store_true", help="read and write every document again")
+    arguments.add_argument(
+        "--offline", action="store_true", help="ask no server: of fetched documents take those fetched before"
+    )
+    arguments.add_argument(
+        "--force", action="store_true", help="publish even if the domain's own questions find too little in it"
+    )
+    arguments.add_argument(
+        "--watch", action="store_true", help="stay, and do it again whenever files change; Ctrl-C ends it"
+    )
     arguments.add_argument("--rollback", action="store_true", help="go back to the version before the current one")
     return arguments
 
@@ -53,8 +67,12 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.source and len(arguments.domains) != 1:
         print("ingest: --source needs exactly one domain: python -m ingest DOMAIN --source PATH", file=sys.stderr)
         return 2
-    if arguments.rollback and (arguments.source or arguments.rebuild or arguments.dry_run):
+    changing = arguments.source or arguments.rebuild or arguments.dry_run
+    if arguments.rollback and (changing or arguments.watch or arguments.offline or arguments.force):
         print("ingest: --rollback goes with no other option than --json", file=sys.stderr)
+        return 2
+    if arguments.watch and changing:
+        print("ingest: --watch goes with no other options than --json, --offline and --force", file=sys.stderr)
         return 2
     code = 0
     results: list[dict[str, Any]] = []
@@ -63,9 +81,11 @@ def main(argv: list[str] | None = None) -> int:
         names = list(dict.fromkeys(arguments.domains)) or domain_names(settings)
         if not names:
             raise ConfigurationError(f"There is no domain under {settings.corpora}: add a folder with a domain.toml.")
+        if arguments.watch:
+            _watch(settings, names, arguments)
         for name in names:
             try:
-                report = _ingest(settings, name, arguments)
+                report = _ingest(settings, name, arguments, arguments.offline)
             except LacertaError as error:
                 code = max(code, 2 if isinstance(error, ConfigurationError) else 1)
                 results.append({"domain": name, "error": str(error)})
@@ -85,7 +105,29 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
-def _ingest(settings: Settings, name: str, arguments: argparse.Namespace) -> Report:
+def _watch(settings: Settings, names: list[str], arguments: argparse.Namespace) -> NoReturn:
+    """Ends by KeyboardInterrupt, or by LacertaError where there is nothing to watch."""
+    asked: dict[str, tuple[Source, ...]] = {}
+    for name in names:
+        load_domain(settings, name)
+
+    def run(name: str) -> None:
+        try:
+            # Servers are asked at the start and where a source was changed, not whenever a file was.
+            sources = load_domain(settings, name).sources
+            report = _ingest(settings, name, arguments, offline=arguments.offline or asked.get(name) == sources)
+        except LacertaError as error:
+            if arguments.json:
+                print(json.dumps({"domain": name, "error": str(error)}, ensure_ascii=False), flush=True)
+            raise
+        asked[name] = sources
+        print(json.dumps(report.to_json(), ensure_ascii=False) if arguments.json else report.table(), flush=True)
+
+    print(f"ingest: watching {', '.join(names)} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    watch(settings, names, run)
+
+
+def _ingest(settings: Settings, name: str, arguments: argparse.Namespace, offline: bool) -> Report:
     if arguments.rollback:
         return roll_back(settings, name)
     with Bars(name) as bars:
@@ -95,11 +137,13 @@ def _ingest(settings: Settings, name: str, arguments: argparse.Namespace) -> Rep
             sources=arguments.source,
             rebuild=arguments.rebuild,
             dry_run=arguments.dry_run,
+            offline=offline,
+            force=arguments.force,
             progress=bars.show,
         )
 
 
-_UNITS = {"hashing": "file", "reading": "file", "embedding": "chunk"}
+_UNITS = {"fetching": "document", "hashing": "file", "reading": "file", "embedding": "chunk"}
 
 
 class Bars:

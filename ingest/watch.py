@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 from ingest.lock import Locked
 from ingest.sources import passed_over
@@ -24,7 +25,7 @@ _LOCKED_SECONDS = 5.0
 _DESCRIPTIONS = ("domain.toml", "glossary.csv")
 
 
-def watch(settings: Settings, names: Sequence[str], run: Callable[[str], None]) -> None:
+def watch(settings: Settings, names: Sequence[str], run: Callable[[str], None]) -> NoReturn:
     """Calls `run` for each domain at once, and again after each change of its documents, glossary or `domain.toml`.
 
     A folder may go and come back, or another take its place. Errors of `run` are printed on standard error and the
