@@ -25,7 +25,8 @@ def allowed_documents(filters: Mapping[str, str], manifest: "Manifest") -> froze
 
     `language` and `kind` take one or several, parted by commas; `source` the beginning of a path, or a pattern with
     `*`, `?` and `[...]` for all of it; `document` an id or a part of a title; `date`, or `years`, `2023`, `2020-2024`,
-    `>=2021`, `<2020`. Upper case and accents make no difference. A document without a date of publication passes no filter for it.
+    `>=2021`, `<2020`, by date of publication: a document without one passes no such filter. Upper case and accents
+    make no difference.
     Raises ConfigurationError, saying what is possible, for another key or a value that does not fit.
     """
     tests = [_test(key, value, manifest) for key, value in filters.items()]
