@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ingest.connectors.registry import fetch_from
+from ingest.connectors.web import Web
+from rag.settings import Settings
 from tests.files import make_domain
+from tests.servers import Server, page
 
 ROOT = Path(__file__).resolve().parent.parent
 FIELDS = {
@@ -76,6 +80,9 @@ def test_usage_and_configuration_errors_exit_with_2(corpora: Path) -> None:
     assert ingest(corpora, "--no-such-option").returncode == 2
     assert ingest(corpora, "--source", "x").returncode == 2
     assert ingest(corpora, "birds", "--rollback", "--rebuild").returncode == 2
+    assert ingest(corpora, "birds", "--rollback", "--watch").returncode == 2
+    assert ingest(corpora, "birds", "--watch", "--dry-run").returncode == 2
+    assert ingest(corpora, "fish", "--watch").returncode == 2
     assert ingest(corpora, "fish").returncode == 2
     make_domain(corpora, "ants", extra="colour = 1\n")
     result = ingest(corpora, "ants")
@@ -132,3 +139,92 @@ def test_an_interrupt_is_no_traceback_and_keeps_the_version(corpora: Path) -> No
     assert output == "" and errors == "ingest: stopped; the version before goes on serving\n"
     assert (corpora.parent / "var/index/birds/CURRENT").read_text() == version
     assert not list((corpora.parent / "var/index/birds").glob("*.building"))
+
+
+def test_questions_that_find_nothing_keep_a_version_back(corpora: Path) -> None:
+    version = ingest(corpora, "birds", "--json").stdout
+    toml = corpora / "birds/domain.toml"
+    toml.write_text(toml.read_text(encoding="utf-8") + "[publish]\nmin_recall = 0.9\n", encoding="utf-8")
+    labelled = {
+        "id": "q1",
+        "question": "Where does the heron wait?",
+        "language": "en",
+        "answerable": True,
+        "answer": "x",
+    }
+    questions = corpora / "birds/questions.jsonl"
+    questions.write_text(json.dumps(labelled | {"sources": [{"source": "tern.txt", "page": 1}]}), encoding="utf-8")
+    (corpora / "birds/sources/owl.txt").write_text("The owl hunts at night.")
+    refused = ingest(corpora, "birds", "--json")
+    assert refused.returncode == 1
+    assert "0 of 1 questions (0.0%)" in json.loads(refused.stdout)["error"] and "--force" in refused.stderr
+    home = corpora.parent / "var/index/birds"
+    assert (home / "CURRENT").read_text().strip() == json.loads(version)["version"]
+    assert len(list(home.glob("*/manifest.json"))) == 1
+    assert json.loads(ingest(corpora, "birds", "--json", "--force").stdout)["added"] == 1
+    questions.write_text(json.dumps(labelled | {"sources": [{"source": "heron.txt", "page": 1}]}), encoding="utf-8")
+    (corpora / "birds/sources/tern.txt").write_text("Terns breed on gravel banks.")
+    assert json.loads(ingest(corpora, "birds", "--json").stdout)["published"]
+
+
+def test_fetched_documents_are_indexed_and_stay_when_the_server_cannot_be_asked(corpora: Path) -> None:
+    with Server() as server:
+        body = "<p>The grey heron waits in the reeds for hours until a fish swims by.</p>" * 3
+        server.put("/heron", page(f"<html><head><title>Herons</title></head><body><main>{body}</main></body></html>"))
+        url = server.url("/heron")
+        source = f'[[sources]]\nkind = "web"\nstart = ["{url}"]\nsitemap = false\n'
+        toml = corpora / "birds/domain.toml"
+        toml.write_text(toml.read_text(encoding="utf-8") + source, encoding="utf-8")
+        # The command itself never asks addresses of this machine.
+        refused = json.loads(ingest(corpora, "birds", "--json").stdout)
+        assert (refused["added"], refused["failed"]) == (1, 1)
+        assert "127.0.0.1" in refused["failures"][0]["reason"]
+        settings = Settings(var=corpora.parent / "var", corpora=corpora)
+        items, problems = fetch_from(
+            [Web((url,), sitemap=False)], "birds", settings, lambda done, known: None, allow_private=True
+        )
+        assert (len(items), problems) == (1, [])
+        count = len(server.requests)
+        offline = json.loads(ingest(corpora, "birds", "--offline", "--json").stdout)
+        assert (offline["added"], offline["unchanged"], offline["failed"]) == (1, 1, 0)
+        assert offline["changes"] == [{"change": "added", "source": items[0].source}]
+        kept = json.loads(ingest(corpora, "birds", "--json").stdout)
+        assert (kept["unchanged"], kept["removed"]) == (2, 0)
+        assert len(server.requests) == count
+    # A domain may have nothing but fetched documents.
+    (corpora / "birds/sources/heron.txt").unlink()
+    (corpora / "birds/sources").rmdir()
+    toml.write_text(toml.read_text(encoding="utf-8").replace('[[sources]]\nkind = "files"\n', ""), encoding="utf-8")
+    alone = json.loads(ingest(corpora, "birds", "--offline", "--json").stdout)
+    assert (alone["unchanged"], alone["removed"]) == (1, 1)
+
+
+def test_a_watch_reports_each_run_and_ends_by_an_interrupt(corpora: Path) -> None:
+    environment = {**os.environ, "LACERTA_CORPORA": str(corpora), "LACERTA_VAR": str(corpora.parent / "var")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ingest", "birds", "--watch", "--json"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout
+    try:
+        assert json.loads(process.stdout.readline())["added"] == 1
+        (corpora / "birds/sources/owl.txt").write_text("The owl hunts at night.")
+        assert json.loads(process.stdout.readline())["changes"] == [{"change": "added", "source": "owl.txt"}]
+        toml = corpora / "birds/domain.toml"
+        text = toml.read_text(encoding="utf-8")
+        toml.write_text("colour = 1\n" + text, encoding="utf-8")
+        assert "colour" in json.loads(process.stdout.readline())["error"]
+        toml.write_text(text, encoding="utf-8")
+        assert json.loads(process.stdout.readline())["unchanged"] == 2
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert output == ""
+    assert "watching birds" in errors and "colour" in errors and "Traceback" not in errors
