@@ -115,13 +115,20 @@ def _run(
 ) -> Report:
     files, refused = find_files(domain, sources)
     refusals = [Problem(item.source, item.reason) for item in refused]
-    if not sources and any(source.kind != "files" for source in domain.sources):
-        fetched, missing = fetch_all(domain, settings, lambda done, all: progress("fetching", done, all), offline)
+    notes: tuple[Problem, ...] = ()
+    remote = not sources and any(source.kind != "files" for source in domain.sources)
+    if remote:
+        fetched, missing = fetch_all(domain, settings, lambda done, known: progress("fetching", done, known), offline)
         files += [SourceFile(item.path, item.source, item.title, item.metadata) for item in fetched]
-        refusals += missing
+        # A document that could not be renewed, or only in part, is there all the same.
+        names = {item.source for item in fetched}
+        notes = tuple(problem for problem in missing if problem.source in names)
+        refusals += [problem for problem in missing if problem.source not in names]
     if not files:
         where = ", ".join(map(str, sources)) or str(domain.source_folder)
-        raise LacertaError(f"There is nothing to ingest in {where}: put {READ_KINDS} there.")
+        reasons = "".join(f" {problem.source}: {problem.reason}" for problem in refusals[:3])
+        fetch = f" Or fetch the domain's other sources: make ingest DOMAIN={domain.name}." if remote and offline else ""
+        raise LacertaError(f"There is nothing to ingest in {where}: put {READ_KINDS} there.{fetch}{reasons}")
     embedder = load_embedder(settings.embedder, settings)
     contents, unreadable = read_contents(files, domain.titles, lambda done, total: progress("hashing", done, total))
     version = current_version(settings, domain.name)
@@ -141,8 +148,8 @@ def _run(
     here = {file.source for file in files} - (read if plan.needed else set())
     standing = tuple(warning for warning in warnings if warning.source in here)
     if dry_run or not plan.needed:
-        return replace(_report(domain, plan, problems, standing, current), dry_run=dry_run)
-    build = _Build(settings, domain, embedder, shape, plan, force, progress, warnings=[*standing])
+        return replace(_report(domain, plan, problems, (*standing, *notes), current), dry_run=dry_run)
+    build = _Build(settings, domain, embedder, shape, plan, force, notes, progress, warnings=[*standing])
     return build.publish_new_version(problems, current)
 
 
@@ -183,7 +190,7 @@ def _report(
 
 @dataclass(slots=True)
 class _Build:
-    """One new version in the making."""
+    """One new version in the making. `notes` are reported and not kept: the next run may have no cause for them."""
 
     settings: Settings
     domain: Domain
@@ -191,6 +198,7 @@ class _Build:
     splitter: str
     plan: Plan
     force: bool
+    notes: tuple[Problem, ...]
     progress: Progress
     failures: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
@@ -257,7 +265,7 @@ class _Build:
             self.domain,
             replace(self.plan, changes=changes),
             [*problems, *self.failures],
-            tuple(self.warnings),
+            (*self.warnings, *self.notes),
             manifest,
         )
         return replace(report, embedded=self.embedded, published=True)

@@ -190,11 +190,16 @@ def test_fetched_documents_are_indexed_and_stay_when_the_server_cannot_be_asked(
         assert offline["changes"] == [{"change": "added", "source": items[0].source}]
         kept = json.loads(ingest(corpora, "birds", "--json").stdout)
         assert (kept["unchanged"], kept["removed"]) == (2, 0)
+        # It is there, so it did not fail; and a run that asks nobody says nothing of it.
+        assert kept["failed"] == 0 and [note["source"] for note in kept["warnings"]] == [items[0].source]
+        assert json.loads(ingest(corpora, "birds", "--offline", "--json").stdout)["warnings"] == []
         assert len(server.requests) == count
     # A domain may have nothing but fetched documents.
     (corpora / "birds/sources/heron.txt").unlink()
     (corpora / "birds/sources").rmdir()
     toml.write_text(toml.read_text(encoding="utf-8").replace('[[sources]]\nkind = "files"\n', ""), encoding="utf-8")
+    nothing = ingest(corpora, "birds", "--offline", var=corpora.parent / "other")
+    assert nothing.returncode == 1 and "make ingest DOMAIN=birds" in nothing.stderr
     alone = json.loads(ingest(corpora, "birds", "--offline", "--json").stdout)
     assert (alone["unchanged"], alone["removed"]) == (1, 1)
 
