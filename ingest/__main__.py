@@ -21,7 +21,7 @@ exit codes:
 
 A domain's documents are the files in corpora/<domain>/sources/ (PDF, office files, web pages, tables, e-books, mail,
 text; scans and pictures where Tesseract is installed) and what its domain.toml has fetched from arXiv, NTRS, Wikipedia
-and web sites. corpora/README.md has all of it.
+and web sites. docs/ingest.md has all of it.
 """
 
 
