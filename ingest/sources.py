@@ -15,7 +15,7 @@ from ingest.limits import FILE_BYTES
 from rag.errors import LacertaError
 from rag.settings import Domain
 
-READ_KINDS = "PDF, CSV, Markdown or text files"
+READ_KINDS = "PDF, office, web, table or text files"
 _SKIPPED_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 _SKIPPED_SUFFIXES = (".tmp", ".part", ".crdownload", "~")
 # Characters that turn the text around them, on a terminal as on a page.

@@ -1,4 +1,5 @@
 import os
+import re
 import time
 from collections.abc import Iterator
 from datetime import date
@@ -73,6 +74,19 @@ def test_tables_become_connectors(tmp_path: Path) -> None:
         Web(("https://www.example.org/",), exclude=("/calendar/*",), interval=2),
         Wikipedia(("Napvitorla",), language="hu"),
     ]
+
+
+def test_the_sources_in_the_documentation_are_valid(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "docs/ingest.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    fetched = [block for block in blocks if 'kind = "arxiv"' in block]
+    domain, _ = domain_with(tmp_path, fetched[0])
+    connectors = connectors_of(domain)
+    assert [type(connector) for connector in connectors] == [Arxiv, Ntrs, Wikipedia, Web]
+    # Beside what is an example, the documentation gives the defaults.
+    assert connectors[3] == Web(
+        ("https://www.example.org/department/",), 3, ("files.example.org",), ("/department/",), ("*/calendar/*",)
+    )
 
 
 @pytest.mark.parametrize(
