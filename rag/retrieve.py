@@ -69,7 +69,7 @@ class _Query:
 class Candidate:
     """A chunk by its id, before its text is read.
 
-    `vector` is its (dimension,) unit row, `pieces` are the numbers of its distinct pieces, ascending.
+    `vector` is its (dimension,) unit row, `terms` are the hashes of its text's terms.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Candidate:
     score: float
     features: dict[str, float]
     vector: np.ndarray
-    pieces: np.ndarray
+    terms: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def retrieve(
         hits = _reranked(text, hits, reranker)
     first = found.candidates[: len(hits)]
     vectors = {candidate.name: candidate.vector for candidate in first}
-    hits = select(hits, limit, vectors, {candidate.name: candidate.pieces for candidate in first}, join=join)
+    hits = select(hits, limit, vectors, {candidate.name: candidate.terms for candidate in first}, join=join)
     timings = {**found.timings, "select": time.perf_counter() - started}
     return Retrieval(tuple(hits), sure, language, found.terms, found.queries, timings)
 
@@ -219,10 +219,8 @@ def _candidates(
     scores = fused(features, query.same_language).tolist()
     values = np.stack([*features.values()], axis=1).tolist()
     return [
-        Candidate(name, group, score, dict(zip(features, row, strict=True)), its_vector, its_pieces)
-        for name, score, row, its_vector, its_pieces in zip(
-            names, scores, values, rows.vectors, rows.pieces, strict=True
-        )
+        Candidate(name, group, score, dict(zip(features, row, strict=True)), its_vector, terms.all[len(terms.titles) :])
+        for name, score, row, its_vector, terms in zip(names, scores, values, rows.vectors, rows.terms, strict=True)
     ]
 
 

@@ -23,6 +23,8 @@ _SHINGLE = 3
 _PROBES = 12
 # A word that was changed, cut or misread spoils three of its text's shingles: 0.9 is one such word in thirty.
 _CONTAINED = 0.9
+# Where so many shingles are the same, more of the words are.
+_ALIKE = 0.8
 # What is much shorter than a text that holds it says a part of it, and is a passage of its own.
 _LEAST_SHARE = 0.5
 _SAME_SIZE = 0.9
@@ -51,7 +53,7 @@ def select(
     hits: Sequence[Hit],
     limit: int,
     vectors: Mapping[str, np.ndarray] | None = None,
-    pieces: Mapping[str, np.ndarray] | None = None,
+    terms: Mapping[str, np.ndarray] | None = None,
     *,
     share: float = _FAIR_SHARE,
     join: bool = False,
@@ -65,7 +67,7 @@ def select(
     """
     if limit < 1:
         return []
-    pool = without_duplicates(hits, _POOL * limit, pieces)
+    pool = without_duplicates(hits, _POOL * limit, terms)
     if vectors and is_broad(pool, limit):
         pool = diverse(pool, limit, vectors)
     pool = fair(pool, limit, share)
@@ -73,16 +75,16 @@ def select(
 
 
 def without_duplicates(
-    hits: Sequence[Hit], enough: int | None = None, pieces: Mapping[str, np.ndarray] | None = None
+    hits: Sequence[Hit], enough: int | None = None, terms: Mapping[str, np.ndarray] | None = None
 ) -> list[Hit]:
     """Hits that a better one does not already say; the better one names the sources of the others in `also`.
 
     Texts are compared by their shingles, three words long (Broder, "On the resemblance and containment of documents",
-    1997), and names, numbers and negations must be the same: a form for another year is no duplicate. With `pieces`,
-    the distinct piece numbers of each hit by chunk id, only those that share most of them are compared. Ends when
-    `enough` distinct hits are found.
+    1997), and names, numbers and negations must be the same: a form for another year is no duplicate. With `terms`,
+    those of each text by chunk id, as numbers, only texts that share most of them are compared. Ends when `enough`
+    distinct hits are found.
     """
-    alike = _alike(hits, pieces) if hits and pieces is not None else None
+    alike = _alike(hits, terms) if hits and terms is not None else None
     kept: list[int] = []
     also: dict[int, list[str]] = {}
     shingles: dict[int, _Shingles] = {}
@@ -107,16 +109,13 @@ def without_duplicates(
     ]
 
 
-def _alike(hits: Sequence[Hit], pieces: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(n, n) whether the hit of a row may repeat that of a column: it has at least half of its pieces from there.
-
-    Pieces are the title's too, which may differ where texts are the same; hence no more than half.
-    """
-    known = [pieces.get(hit.chunk.id, np.empty(0, np.uint16)) for hit in hits]
+def _alike(hits: Sequence[Hit], terms: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(n, n) whether the hit of a row has so many of its terms from that of a column that it may repeat it."""
+    known = [np.unique(terms.get(hit.chunk.id, np.empty(0, np.uint32))) for hit in hits]
     distinct, columns = np.unique(np.concatenate(known), return_inverse=True)
     has = np.zeros((len(hits), len(distinct)), np.float32)
     has[np.repeat(np.arange(len(hits)), [*map(len, known)]), columns] = 1
-    return np.asarray(has @ has.T >= has.sum(axis=1, keepdims=True) / 2)
+    return np.asarray(has @ has.T >= _ALIKE * has.sum(axis=1, keepdims=True))
 
 
 def _says(better: str, its: _Shingles, text: str, own: _Shingles) -> bool:
