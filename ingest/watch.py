@@ -127,7 +127,7 @@ def _affected(settings: Settings, names: Sequence[str], paths: Iterable[Path]) -
     for path in paths:
         for name in names:
             folder = settings.corpora / name
-            if path.parent == folder and path.name in _DESCRIPTIONS:
+            if path.name in _DESCRIPTIONS and path.parent in (folder, folder.resolve()):
                 affected.add(name)
             for sources in {folder / "sources", (folder / "sources").resolve()}:
                 if path.is_relative_to(sources) and not _is_passed_over(path.relative_to(sources)):
