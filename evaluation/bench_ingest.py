@@ -301,9 +301,9 @@ def _counted(report: Mapping[str, Any], run: _Run) -> dict[str, Any]:
 
 
 def _medians(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Figure by figure; a mapping as that of the last round."""
+    """Of the seconds and rates; counts are those of the last round, as in every other."""
     return _rounded({
-        name: value if isinstance(value, Mapping) else median(figures[name] for figures in rounds)
+        name: median(figures[name] for figures in rounds) if isinstance(value, float) else value
         for name, value in rounds[-1].items()
     })  # fmt: skip
 
