@@ -65,9 +65,7 @@ def build_index(settings: Settings, version: str, texts=TEXTS) -> None:
     writer.add(chunks, embedder.embed_passages([chunk.text for chunk in chunks]))
     count = writer.finish()
     made_by = embedding_fingerprint(embedder)
-    Manifest("guide", version, "2026-01-01T00:00:00Z", made_by, embedder.dimension, "s", (), count, "x").save(
-        folder
-    )
+    Manifest("guide", version, "2026-01-01T00:00:00Z", made_by, embedder.dimension, "s", (), count, "x").save(folder)
     publish(settings, "guide", version)
 
 

@@ -128,7 +128,7 @@ def test_only_what_changed_is_read(settings: Settings, sources: Path, monkeypatc
     read: list[str] = []
     document = pipeline._document
 
-    def noted(domain, content, loaded):  # type: ignore[no-untyped-def]
+    def noted(domain, content, loaded):
         read.append(content.source)
         return document(domain, content, loaded)
 

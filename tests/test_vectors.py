@@ -1,12 +1,11 @@
 """The vector store on more chunks than a list holds: filters, ties, and what HNSW may miss."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rag.types import PAGE_BREAK, Chunk
+from rag.types import Chunk
 from rag.vectors import VectorStore
 
 DOCUMENTS = 300

@@ -63,9 +63,7 @@ def _cited(exchange: Exchange, texts: Mapping[str, str]) -> str:
     )
 
 
-def _entry(
-    identifier: str, number: str, chunk: Chunk, citations: Sequence[Citation], texts: Mapping[str, str]
-) -> str:
+def _entry(identifier: str, number: str, chunk: Chunk, citations: Sequence[Citation], texts: Mapping[str, str]) -> str:
     pages = sorted({citation.page for citation in citations}) or [chunk.first_page]
     # Only a PDF has pages that a reader could turn to.
     paged = chunk.source.lower().endswith(".pdf")
@@ -75,13 +73,17 @@ def _entry(
     tags = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     badge = f'<span class="number" aria-label="{escape(texts["citation"].format(number=number))}">{number}</span>'
     return (
-        f'<article class="passage{" cited" if citations else ""}" id="{identifier}" tabindex="-1">'
-        f"<header>{badge if number else ''}<h4>{escape(chunk.title)}</h4></header>"
-        f'<p class="facts">{tags}</p>'
-        f'<p class="path">{escape(" › ".join(chunk.headings))}</p>'
-        f'<blockquote lang="{escape(chunk.language)}">{quote}</blockquote>'
-        "</article>"
-    ).replace('<p class="path"></p>', "").replace(' id=""', "")
+        (
+            f'<article class="passage{" cited" if citations else ""}" id="{identifier}" tabindex="-1">'
+            f"<header>{badge if number else ''}<h4>{escape(chunk.title)}</h4></header>"
+            f'<p class="facts">{tags}</p>'
+            f'<p class="path">{escape(" › ".join(chunk.headings))}</p>'
+            f'<blockquote lang="{escape(chunk.language)}">{quote}</blockquote>'
+            "</article>"
+        )
+        .replace('<p class="path"></p>', "")
+        .replace(' id=""', "")
+    )
 
 
 def quote_html(text: str, quotes: Sequence[str]) -> str:
