@@ -2,11 +2,13 @@
 
 import re
 import unicodedata
+from collections import Counter
 from functools import cache
 from typing import Any
 
 OTHER = "other"
 
+_ASCII_LETTER, _NOT_ASCII, _HANGUL = re.compile("[A-Za-z]"), re.compile(r"[^\x00-\x7f]"), re.compile("[가-힣ㄱ-ㆎᄀ-ᇿ]")
 _WORD = re.compile(r"[^\W\d_]+")
 _HUNGARIAN_LETTERS = re.compile(r"[őűáéíóöúü]", re.IGNORECASE)
 # Function words that the other language does not have, also as typed without accents.
@@ -22,6 +24,8 @@ _FUNCTION_WORDS = {
 }
 # Latin-script neighbours that Hungarian or English would otherwise be taken for.
 _CANDIDATES = "en hu de fr es it pt nl pl cs sk ro hr sl fi sv da no tr et lv lt vi id".split()
+# More letters than these tell no more.
+_SAMPLE = 1500
 _OTHER_MINIMUM_WORDS = 4
 _OTHER_MINIMUM_PROBABILITY = 0.7
 
@@ -32,15 +36,16 @@ def detect(text: str) -> str:
     Text without letters counts as English. Latin text is called `other` only when it has several words and the
     evidence is strong: a short name or an identifier must never be turned away.
     """
-    hangul = latin = foreign = 0
-    for letter in text[:20_000]:
-        if "가" <= letter <= "힣" or "ㄱ" <= letter <= "ㆎ" or "ᄀ" <= letter <= "ᇿ":
-            hangul += 1
+    sample = text[:20_000]
+    latin = len(_ASCII_LETTER.findall(sample))
+    hangul = foreign = 0
+    for letter, count in Counter(_NOT_ASCII.findall(sample)).items():
+        if _HANGUL.match(letter):
+            hangul += count
+        elif letter.isalpha() and unicodedata.name(letter, "").startswith("LATIN"):
+            latin += count
         elif letter.isalpha():
-            if letter.isascii() or unicodedata.name(letter, "").startswith("LATIN"):
-                latin += 1
-            else:
-                foreign += 1
+            foreign += count
     # A syllable block carries as much as two or three Latin letters, and Korean text is full of Latin names.
     if hangul and hangul * 2.5 >= latin * 0.5 and hangul >= foreign:
         return "ko"
@@ -54,7 +59,7 @@ def _latin(text: str) -> str:
     if max(map(len, words), default=0) < 3:
         return "en"
     shares = {language: sum(word in known for word in words) for language, known in _FUNCTION_WORDS.items()}
-    sample = " ".join(words)
+    sample = " ".join(words)[:_SAMPLE]
     if len(words) >= _OTHER_MINIMUM_WORDS and max(shares.values()) * 5 < len(words):
         language, probability = _identifier(None).classify(sample)
         if language not in ("en", "hu") and probability >= _OTHER_MINIMUM_PROBABILITY:
