@@ -11,7 +11,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from ingest.loaders import ocr
-from ingest.report import Problem
+from ingest.report import Problem, Report
 from ingest.sources import SourceFile, hash_file, unreadable
 from rag.index import DocumentRecord, Manifest
 from rag.settings import ROOT, Domain
@@ -175,6 +175,33 @@ def make_plan(
         ),
         changes=tuple(changes),
         needed=bool(anew or current is None or changes or gone),
+    )
+
+
+def report_of(
+    domain: str,
+    plan: Plan,
+    problems: Sequence[Problem],
+    warnings: tuple[Problem, ...],
+    manifest: Manifest | None,
+) -> Report:
+    """What a plan came to, for the domain of that name; `manifest` is that of the version that serves afterwards."""
+    added, updated = plan.count("added"), plan.count("updated")
+    failed = {problem.source for problem in problems}
+    standing = len(plan.kept) + sum(content.source not in failed for content in plan.contents)
+    return Report(
+        domain,
+        added=added,
+        updated=updated,
+        unchanged=standing - added - updated,
+        removed=plan.count("removed"),
+        failed=len(problems),
+        renamed=plan.count("renamed"),
+        chunks=manifest.chunks if manifest else 0,
+        version=manifest.version if manifest else "",
+        failures=tuple(sorted(problems, key=lambda problem: problem.source)),
+        warnings=warnings,
+        changes=plan.changes,
     )
 
 

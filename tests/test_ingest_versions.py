@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest import pipeline
+from ingest import build
 from ingest.pipeline import bring_up_to_date
 from rag.answer import Engine
 from rag.embed import embedding_fingerprint, load_embedder
@@ -126,13 +126,13 @@ def test_only_what_changed_is_read(settings: Settings, sources: Path, monkeypatc
     bring_up_to_date(settings, "birds")
     write(sources, 2, "stork")
     read: list[str] = []
-    document = pipeline._document
+    document = build._document
 
     def noted(domain, content, loaded):
         read.append(content.source)
         return document(domain, content, loaded)
 
-    monkeypatch.setattr(pipeline, "_document", noted)
+    monkeypatch.setattr(build, "_document", noted)
     bring_up_to_date(settings, "birds")
     assert read == ["station002.md"]
 
