@@ -8,6 +8,7 @@ ids in order, to find them by.
 import hashlib
 import json
 import zlib
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -61,9 +62,9 @@ class ChunkTableWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._dimension = dimension
-        self._names: list[int] = []
+        self._names = array("Q")
         self._groups = bytearray()
-        self._lengths: dict[str, list[int]] = {column: [] for column in _RAGGED}
+        self._lengths = {column: array("q") for column in _RAGGED}
         self._files: dict[str, BinaryIO] = {
             column: (folder / f"{column}.bin").open("wb") for column in ("vectors", *_RAGGED)
         }
@@ -90,7 +91,7 @@ class ChunkTableWriter:
         places = np.flatnonzero(kept)
         hashes = np.empty(len(table), np.uint64)
         hashes[table.places] = table.hashes
-        self._names += hashes[places].tolist()
+        self._names.extend(hashes[places].tolist())
         self._groups += table.groups[places].tobytes()
         for start in range(0, len(places), _BLOCK):
             some = places[start : start + _BLOCK]
@@ -98,12 +99,12 @@ class ChunkTableWriter:
             for column in _RAGGED:
                 parts = table.parts(column, some)
                 self._files[column].write(b"".join(part.tobytes() for part in parts))
-                self._lengths[column] += map(len, parts)
+                self._lengths[column].extend(map(len, parts))
 
     def finish(self) -> int:
         """Writes what finds the rows, and closes; the number of chunks."""
         self.close()
-        hashes = np.array(self._names, np.uint64)
+        hashes = np.frombuffer(self._names, np.uint64)
         order = np.argsort(hashes, kind="stable")
         np.save(self._folder / "hashes.npy", hashes[order])
         np.save(self._folder / "places.npy", order.astype(np.uint32))
