@@ -6,6 +6,7 @@ embedding, and neighbours can be joined again by their offsets.
 
 import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ LIMIT_TOKENS = 250
 LEAST_TOKENS = 60
 # A short passage may be one foreign term: it takes its document's language.
 _DETECTABLE_TOKENS = 25
-_TOKEN = re.compile(r"[가-힣]+|[^\W가-힣]+|[^\w\s]")
+_TOKEN = re.compile(r"[가-힣]{1,2}|[^\W가-힣]{1,6}|[^\w\s]")
 
 
 def token_estimate(text: str) -> int:
@@ -29,9 +30,7 @@ def token_estimate(text: str) -> int:
     Hangul counts two syllables a token, other words one token for each six letters begun, any sign one. Measured with
     a word-piece vocabulary of English, Korean would seem several times longer than it is, and be cut to shreds.
     """
-    return sum(
-        (len(piece) + 1) // 2 if "가" <= piece[0] <= "힣" else (len(piece) + 5) // 6 for piece in _TOKEN.findall(text)
-    )
+    return len(_TOKEN.findall(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +237,7 @@ def _chunk(
     """The chunk of these units; `following` is where the next one starts in the whole text."""
     start, end = units[0].start, units[-1].end
     text = whole[start:end]
-    first = whole.count(PAGE_BREAK, 0, start)
+    first = bisect_right(starts, start) - 1
     last = first + text.count(PAGE_BREAK)
     language = detect(text) if sum(unit.tokens for unit in units) >= _DETECTABLE_TOKENS else document.language
     # A table of names and numbers looks like no language in particular.

@@ -5,7 +5,9 @@ are: dimension, languages, longest input and checksums.
 """
 
 import json
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ class OnnxEmbedder:
     """Vectors of one model. May be used from several threads at once."""
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
-        """Opens the model in `folder` with `threads` threads, or one a core where 0.
+        """Opens the model in `folder`; passages are embedded by `threads` threads, or one a core where 0.
 
         Raises ModelUnavailable if files are missing or broken.
         """
@@ -34,9 +36,8 @@ class OnnxEmbedder:
         from tokenizers import Tokenizer
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # Threads that spin for their next task keep the cores of an idle server busy.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # A thread a batch: sharing out the small matrices of one batch costs more than it gives, a question's too.
+        options.intra_op_num_threads = 1
         try:
             facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
             self.dimension: int = facts["dimension"]
@@ -55,6 +56,7 @@ class OnnxEmbedder:
         self._tokenizer = Tokenizer.from_str(definition)
         self._tokenizer.enable_truncation(self.maximum_tokens)
         self._tokenizer.no_padding()
+        self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="onnx")
 
     def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
         """(n,) texts to (n, dimension) float32 unit rows, in the order of the texts.
@@ -65,8 +67,10 @@ class OnnxEmbedder:
         for start in range(0, len(texts), _WINDOW):
             window = texts[start : start + _WINDOW]
             ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast([*map(self._cut, window)])]
-            for batch in _batches([len(text) for text in ids]):
-                rows[[start + place for place in batch]] = self._run([ids[place] for place in batch])
+            batches = _batches([len(text) for text in ids])
+            found = self._threads.map(self._run, ([ids[place] for place in batch] for batch in batches))
+            for batch, its_rows in zip(batches, found, strict=True):
+                rows[[start + place for place in batch]] = its_rows
         return rows
 
     def embed_query(self, text: str) -> np.ndarray:

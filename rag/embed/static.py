@@ -97,11 +97,9 @@ class StaticEncoder:
         A text without a known piece has no meaning but needs a direction: the first axis.
         """
         summed = np.zeros((len(texts), self.dimension), np.float32)
-        filled = [place for place, pieces in enumerate(texts) if len(pieces)]
-        if filled:
-            lengths = [len(texts[place]) for place in filled]
-            rows = self.rows(np.concatenate([texts[place] for place in filled]))
-            summed[filled] = np.add.reduceat(rows, np.cumsum([0, *lengths[:-1]]), axis=0)
+        for place, pieces in enumerate(texts):
+            # The sum of its rows; a product of matrices is much faster than adding them up.
+            summed[place] = self._scales[pieces].astype(np.float32) @ self._rows[pieces].astype(np.float32)
         norms = np.linalg.norm(summed, axis=1, keepdims=True)
         summed[norms[:, 0] == 0, 0] = 1.0
         return summed / np.where(norms == 0, 1.0, norms)
