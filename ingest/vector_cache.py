@@ -12,7 +12,7 @@ import numpy as np
 from rag.types import Embedder
 
 # Written after each batch: what a killed run has embedded is not embedded again.
-BATCH = 64
+BATCH = 128
 
 
 class VectorCache:
