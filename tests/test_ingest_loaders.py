@@ -5,6 +5,8 @@ import pytest
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import StreamObject
 
+from evaluation.made import chunk_of
+from evaluation.made_files import _pdf as made_pdf
 from ingest.blocks import Block, Loaded, page_text
 from ingest.loaders import LoadError, load, pdf
 from ingest.loaders.pdf import load_pdf
@@ -452,3 +454,14 @@ def test_the_name_of_a_vertical_axis_comes_last_and_a_watermark_is_left_out() ->
         "The heron waits in the reeds for fish. It waits for a long time.",
         "Fish a day",
     ]
+
+
+def test_letters_of_a_font_that_is_not_in_the_file_are_words_and_no_table() -> None:
+    # PDFium gives them no height; what is wide between them can then only be told from the size of the font.
+    chunks = [chunk_of(place) for place in (2, 5)]
+    assert {chunk.language for chunk in chunks} == {"ko"}
+    blocks = [block for page in load_pdf(made_pdf(chunks), "a.pdf").pages for block in page]
+    assert not any(block.row for block in blocks)
+    assert set(" ".join(chunk.text for chunk in chunks).split()) <= set(
+        " ".join(block.text for block in blocks).split()
+    )

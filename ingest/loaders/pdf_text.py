@@ -17,7 +17,10 @@ from ingest.loaders.layout_grid import find_grids, with_grids
 from ingest.loaders.layout_lines import Segment
 
 # A gap of 1.2 letter sizes inside a line separates table cells or columns; letters are about 0.7 of their size high.
-_WIDE_GAP = 1.2 / 0.7
+_LETTER_HEIGHT = 0.7
+_WIDE_GAP = 1.2 / _LETTER_HEIGHT
+# In points: letters of a font that is not in the file may have no height; that of a dash is more.
+_FLAT = 0.05
 _BOLD = re.compile(r"bold|black|heavy|cmbx|demi|-medi", re.IGNORECASE)
 # PDFium marks with the last two a hyphen that divides a word at a line's end.
 _PIECES = re.compile("([^\n\r\x02\ufffe \t\xa0]+)|[\n\r\x02\ufffe]+")
@@ -208,14 +211,22 @@ class _PageText:
                 next_left, next_right, next_bottom, next_top = values
                 left, right = min(left, next_left), max(right, next_right)
                 bottom, top = min(bottom, next_bottom), max(top, next_top)
-            if left < right and bottom < top:
+            if left < right and top - bottom >= _FLAT:
                 return self._turned(left, right, bottom, top)
         # Letters without extent are in no rectangle.
         return _around([self._box(index) for index in range(start, end)])
 
     def _box(self, index: int) -> _Box:
         pdfium.FPDFText_GetCharBox(self._raw, index, *self._box_references)
-        return self._turned(*self._values)
+        left, right, bottom, top = self._values
+        if top - bottom < _FLAT:
+            top = bottom + _LETTER_HEIGHT * self._size(index)
+        return self._turned(left, right, bottom, top)
+
+    def _size(self, index: int) -> float:
+        matrix = pdfium.FS_MATRIX()
+        scale = math.hypot(matrix.c, matrix.d) if pdfium.FPDFText_GetMatrix(self._raw, index, matrix) else 1.0
+        return float(pdfium.FPDFText_GetFontSize(self._raw, index)) * scale
 
     def _turned(self, left: float, right: float, bottom: float, top: float) -> _Box:
         if self._plain:
@@ -240,9 +251,7 @@ class _PageText:
     def _segment(self, words: list[_Word], middle: int, hyphen: bool) -> Segment:
         text = " ".join(self._text[word.start : word.end] for word in words).replace("\0", "")
         box = _around([word.box for word in words])
-        matrix = pdfium.FS_MATRIX()
-        scale = math.hypot(matrix.c, matrix.d) if pdfium.FPDFText_GetMatrix(self._raw, middle, matrix) else 1.0
-        size = pdfium.FPDFText_GetFontSize(self._raw, middle) * scale
+        size = self._size(middle)
         # The stated size misses a scale set outside the text object; the height of the letters shows it.
         tall = self._letter_height(middle) >= 0.4 * size
         if not tall or box.top - box.bottom > 1.3 * size:
