@@ -19,8 +19,9 @@ from ingest.loaders.layout_lines import Segment
 # A gap of 1.2 letter sizes inside a line separates table cells or columns; letters are about 0.7 of their size high.
 _LETTER_HEIGHT = 0.7
 _WIDE_GAP = 1.2 / _LETTER_HEIGHT
-# In points: letters of a font that is not in the file may have no height; that of a dash is more.
-_FLAT = 0.05
+# In points: letters of a font that is not in the file may have no height; that of a dash is more, that of a word more
+# than the second.
+_FLAT, _LOW = 0.05, 2.0
 _BOLD = re.compile(r"bold|black|heavy|cmbx|demi|-medi", re.IGNORECASE)
 # PDFium marks with the last two a hyphen that divides a word at a line's end.
 _PIECES = re.compile("([^\n\r\x02\ufffe \t\xa0]+)|[\n\r\x02\ufffe]+")
@@ -211,7 +212,7 @@ class _PageText:
                 next_left, next_right, next_bottom, next_top = values
                 left, right = min(left, next_left), max(right, next_right)
                 bottom, top = min(bottom, next_bottom), max(top, next_top)
-            if left < right and top - bottom >= _FLAT:
+            if left < right and top - bottom >= _LOW:
                 return self._turned(left, right, bottom, top)
         # Letters without extent are in no rectangle.
         return _around([self._box(index) for index in range(start, end)])
