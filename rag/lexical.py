@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from rag.analysis import content_terms
-from rag.bm25 import K1
 from rag.table import ChunkTable, Terms, term_hashes
 from rag.text import flatten
 from rag.types import Chunk
@@ -141,10 +140,6 @@ class LexicalIndex:
     def counts(self) -> dict[str, int]:
         """Number of chunks by language group, groups without any left out."""
         return {group: count for group in self._indexes if (count := self._searcher(group).num_docs)}
-
-    def most(self, group: str, terms: Iterable[str]) -> float:
-        """The most that any chunk of the group could score for these terms, those it does not contain included."""
-        return (K1 + 1) * sum(self.rarities(group, sorted(set(terms))))
 
     def rarities(self, group: str, terms: Sequence[str], field: str = "terms") -> list[float]:
         """The inverse document frequencies of terms, among all `terms` or the `titles`; 0 without such a group."""
