@@ -16,7 +16,7 @@ from ingest.sources import SourceFile, hash_file, unreadable
 from rag.index import DocumentRecord, Manifest
 from rag.settings import ROOT, Domain
 
-_LIBRARIES = ("pypdfium2", "trafilatura", "python-docx", "python-pptx", "python-calamine", "striprtf", "lxml")
+_LIBRARIES = ("pypdfium2", "trafilatura", "python-pptx", "python-calamine", "striprtf", "lxml")
 # A change in any of these changes what is written for the same file.
 _SHAPING = (
     "ingest/blocks.py",
