@@ -87,7 +87,7 @@ class Build:
                 digest=_digest(record.digest for record in records),
                 removed=current.removed + writer.removed if current and base else 0,
             )
-            if not self.force:
+            if self.domain.publish.min_recall and not self.force:
                 with closing(Index.of(building, manifest)) as index:
                     check(index, self.domain, self.settings, self.embedder)
             report = self._report(problems, manifest)

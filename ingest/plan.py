@@ -27,6 +27,7 @@ _SHAPING = (
     "rag/analysis.py",
     "rag/languages.py",
     "rag/lexical.py",
+    "rag/table.py",
     "rag/text.py",
     "rag/vectors.py",
 )

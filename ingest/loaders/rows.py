@@ -61,7 +61,7 @@ def sheet_blocks(rows: Sequence[Sequence[str]]) -> list[Block]:
 
 
 def is_header(header: Sequence[str], records: Sequence[Sequence[str]]) -> bool:
-    """Whether a row names columns: at least two names, none twice, at most a quarter of them numbers."""
+    """Whether a row names columns: at least two short names, at most a quarter of them numbers."""
     filled = [cell for cell in header if cell]
     if len(filled) < 2 or max(map(len, filled)) > 2 * _LABEL_CHARACTERS:
         return False
