@@ -54,7 +54,8 @@ class Settings:
     openai_base_url: str = ""
     openai_api_key: Secret = field(default_factory=lambda: Secret(""))
     model_timeout: float = 60.0
-    context_tokens: int = 4096
+    context_tokens: int = 0
+    gpu_layers: int = -1
     answer_tokens: int = 512
     question_characters: int = 2000
     threads: int = 0

@@ -152,10 +152,25 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one generation. Of the prompt's, `evaluated_tokens` were computed and the others reused.
+
+    None where the model does not say.
+    """
+
+    prompt_tokens: int | None = None
+    evaluated_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A finished answer. `text` carries its citations as `[1]`; `model` names what wrote it; `timings` are seconds.
 
-    `notices` are sentences for the visitor, in the answer's language, such as why an earlier model did not answer.
+    In the text, `[?]` stands behind sentences that no passage bears out. `notices` are sentences for the visitor, in
+    the answer's language, such as why an earlier model did not answer; `failures` are the same for programs, as
+    `(model, reason)`. `question` is what was searched for, where that is not what was asked: a follow-up made whole.
+    `courtesy` tells that a greeting or thanks was returned, without a search.
     """
 
     text: str
@@ -168,13 +183,33 @@ class Answer:
     timings: Mapping[str, float] = field(default_factory=dict)
     answerable: bool = True
     notices: tuple[str, ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
+    question: str = ""
+    courtesy: bool = False
+    usage: Usage = Usage()
+
+    @property
+    def unsupported(self) -> int:
+        """How many sentences no passage bears out."""
+        return sum(not sentence.supported for sentence in self.sentences)
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """First event: the passages, before any word of the answer."""
+    """First event: the passages, before any word of the answer.
+
+    `question` is what was searched for, where that is not what was asked.
+    """
 
     retrieval: Retrieval
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The model is busy with others: `position` generations come before this one."""
+
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +234,7 @@ class Failed:
     message: str
 
 
-Event = Retrieved | Token | Finished | Failed
+Event = Retrieved | Waiting | Token | Finished | Failed
 
 
 class Embedder(Protocol):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from rag.types import Answer, Event, Failed, Finished, Hit, Retrieved, Token, Turn
+from rag.types import Answer, Event, Failed, Finished, Hit, Retrieved, Token, Turn, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +10,8 @@ class Exchange:
     """One question and what became of it. `number` is 1-based in the conversation; `text` is what streamed so far.
 
     `hits` is None until the passages were found. `failure` is the sentence that tells why there is no answer.
+    `searched` is the question that was searched for, where it is not the one asked; `position` are the answers that the
+    model writes before this one.
     """
 
     number: int
@@ -19,6 +21,8 @@ class Exchange:
     answer: Answer | None = None
     failure: str = ""
     stopped: bool = False
+    searched: str = ""
+    position: int = 0
 
     @property
     def open(self) -> bool:
@@ -32,10 +36,12 @@ Conversation = tuple[Exchange, ...]
 def advance(exchange: Exchange, event: Event) -> Exchange:
     """The exchange after an event of the engine."""
     match event:
-        case Retrieved(retrieval):
-            return replace(exchange, hits=retrieval.hits)
+        case Retrieved(retrieval, searched):
+            return replace(exchange, hits=retrieval.hits, searched=searched)
+        case Waiting(position):
+            return replace(exchange, position=position)
         case Token(text):
-            return replace(exchange, text=exchange.text + text)
+            return replace(exchange, text=exchange.text + text, position=0)
         case Finished(answer):
             return replace(exchange, answer=answer, text=answer.text)
         case Failed(_, message):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 EXTRACTIVE = "extractive"
 KINDS = ("gguf", "openai", "langchain")
+REMOTE_CONTEXT = 4096
+"""Tokens of window that a model on a server is taken to have where nothing is set; some cut what is longer unasked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class ModelCache:
 def open_model(name: str, settings: Settings) -> ChatModel:
     """Opens the model `name`. Raises ModelUnavailable, with what to do, if it can't be opened."""
     kind, _, rest = name.partition(":")
-    remote_budget = settings.context_tokens - settings.answer_tokens
+    remote_budget = (settings.context_tokens or REMOTE_CONTEXT) - settings.answer_tokens
     if kind == "gguf":
         from rag.models.gguf import open_gguf
 

@@ -135,7 +135,7 @@ def open_gguf(path: Path, settings: Settings) -> GgufChat:
     try:
         llama = Llama(
             str(path),
-            n_ctx=settings.context_tokens,
+            n_ctx=settings.context_tokens or 4096,
             n_batch=_BATCH,
             n_threads=settings.threads or None,
             n_threads_batch=settings.threads or None,
