@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from rag.analysis import content_terms, content_words
 from rag.cite import Checked, is_row, joined_quote, passage_spans, topic_terms
 from rag.fuse import leads
-from rag.prompt import without_references
 from rag.text import flatten, fold, normalise
 from rag.types import Chunk, Citation, Embedder, Retrieval, Sentence, knows
+from rag.untrusted import without_references
 
 SENTENCES = 3
 """The most sentences that an answer shows."""

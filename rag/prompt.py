@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import LANGUAGES
-from rag.text import normalise
 from rag.types import PAGE_BREAK, Chunk, Hit, Term, Turn
+from rag.untrusted import harmless, without_references
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -146,28 +146,6 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The prompt file {path} cannot be read: {error}") from error
-
-
-# Whatever looks like a tag or a control token of a chat template: <passage>, </s>, <|im_start|>, <start_of_turn>.
-_TAG = re.compile(r"<(?=\s*[/!|｜▁?]?\s*[^\W\d])|<(?=[|｜<])")
-_CONTROL_WORD = re.compile(
-    r"\[(/?(?:INST|SYS|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|MODEL_SETTINGS|THINK))\]",
-    re.IGNORECASE,
-)
-_REFERENCE = re.compile(r"\[(\d{1,3}(?:\s*[-–,;]\s*\d{1,3})*)\]")
-
-
-def harmless(text: str) -> str:
-    """Untrusted text as it may stand in a prompt: no tags, no chat-template tokens, nothing invisible.
-
-    A `<` that could begin a tag becomes `‹`, so that no text can close the passage that it stands in.
-    """
-    return _CONTROL_WORD.sub(r"(\1)", _TAG.sub("‹", normalise(text)))
-
-
-def without_references(text: str) -> str:
-    """The text with a document's own reference numbers, `[12]`, as `(12)`: brackets are for our citations."""
-    return _REFERENCE.sub(r"(\1)", text)
 
 
 def render_passage(number: int, chunk: Chunk, text: str | None = None) -> str:

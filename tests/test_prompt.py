@@ -9,13 +9,12 @@ from rag.prompt import (
     ContextTooSmall,
     StrictTemplate,
     build_messages,
-    harmless,
     load_prompts,
     render_passage,
-    without_references,
 )
 from rag.settings import LANGUAGES, ROOT
 from rag.types import Chunk, Hit, Term, Turn
+from rag.untrusted import harmless, without_references
 
 PROMPTS = load_prompts(ROOT / "prompts")
 
