@@ -1,4 +1,4 @@
-"""`python -m evaluation domain NAME | beir FOLDER | bench`: figures of retrieval, speed and memory, as text or JSON."""
+"""`python -m evaluation domain NAME | beir FOLDER | extractive FOLDER | bench`: figures, as text or JSON."""
 
 import argparse
 import json
@@ -21,6 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
     beir.add_argument("-k", type=int, default=10, help="passages a question, at least 10 are looked at")
     beir.add_argument("--limit", type=int, help="ask only the first LIMIT questions")
     beir.add_argument("--variant", default="", choices=VARIANTS, help="questions typed differently")
+    extracts = commands.add_parser("extractive", help="the same kind of folder, where questions have `answers`")
+    extracts.add_argument("folder", type=Path)
+    extracts.add_argument("--limit", type=int, help="ask only the first LIMIT questions")
     domain = commands.add_parser("domain", help="the questions.jsonl of a domain")
     domain.add_argument("domain")
     bench = commands.add_parser("bench", help="speed and memory on made documents")
@@ -34,12 +37,14 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument("--small-files", type=int, default=5_000, help="files of which one is edited")
     bench.add_argument("--memory-chunks", type=int, default=100_000, help="size of the ingest whose memory is measured")
     bench.add_argument("--plain", type=Path, help="the interpreter that has the torch pipeline")
-    for command in (beir, domain, bench):
+    for command in (beir, extracts, domain, bench):
         command.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     chosen = parser.parse_args(arguments)
     try:
         settings = Settings.from_environment()
-        report = {"beir": _beir, "domain": _domain, "bench": _bench}[chosen.command](settings, chosen)
+        report = {"beir": _beir, "extractive": _extractive, "domain": _domain, "bench": _bench}[chosen.command](
+            settings, chosen
+        )
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
@@ -50,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(report, ensure_ascii=False))
     elif chosen.command == "beir":
         _print_beir(report)
+    elif chosen.command == "extractive":
+        _print_extractive(report)
     elif chosen.command == "bench":
         from evaluation.bench import markdown
 
@@ -64,6 +71,13 @@ def _beir(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     from rag.embed import load_embedder
 
     return evaluate(chosen.folder, load_embedder(settings.embedder, settings), chosen.k, chosen.limit, chosen.variant)
+
+
+def _extractive(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
+    from evaluation.extractive import evaluate
+    from rag.embed import load_embedder
+
+    return evaluate(chosen.folder, load_embedder(settings.embedder, settings), chosen.limit)
 
 
 def _domain(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
@@ -106,6 +120,17 @@ def _print_beir(report: dict[str, Any]) -> None:
             if ranker in figures:
                 values = "  ".join(f"{metric} {100 * value:5.1f}" for metric, value in figures[ranker].items())
                 print(f"{name:24} {ranker:8} {values}")
+
+
+def _print_extractive(report: dict[str, Any]) -> None:
+    print("a gold answer stands inside the shown sentences, inside the first of them, inside the passages, percent")
+    groups = {"all": report} | {f"half {number}": half for number, half in enumerate(report["halves"], start=1)}
+    groups |= {f"{count} shown": figures for count, figures in report["by_sentences"].items()}
+    for name, figures in groups.items():
+        shares = "  ".join(f"{key} {100 * figures[key]:5.1f}" for key in ("inside", "first", "passages"))
+        size = f"{figures['sentences']:.2f} sentences, {figures['characters']:.0f} characters"
+        print(f"{name:8} {figures['questions']:5} questions  {shares}  {size}")
+    print(f"milliseconds an answer after retrieval: {report['milliseconds']}")
 
 
 def _print_domain(report: dict[str, Any]) -> None:
