@@ -1,4 +1,4 @@
-"""Extractive answers on a question set in BEIR layout whose questions have `answers`: do the shown sentences hold one?"""
+"""Extractive answers on a question set in BEIR layout with `answers`: do the shown sentences hold one of them?"""
 
 import re
 import string
