@@ -27,13 +27,15 @@ _CANDIDATES = "en hu de fr es it pt nl pl cs sk ro hr sl fi sv da no tr et lv lt
 # More letters than these tell no more.
 _SAMPLE = 1500
 _OTHER_MINIMUM_WORDS = 4
+# So few words without any that only one language has are a name.
+_FEW_WORDS = 2
 _OTHER_MINIMUM_PROBABILITY = 0.7
 
 
-def detect(text: str) -> str:
+def detect(text: str, default: str = "en") -> str:
     """`en`, `hu`, `ko` or `other` for a text of any length.
 
-    Text without letters counts as English. Latin text is called `other` only when it has several words and the
+    Text without letters, or of a name or two, counts as `default`. Latin text is called `other` only when it has several words and the
     evidence is strong: a short name or an identifier must never be turned away.
     """
     sample = text[:20_000]
@@ -51,13 +53,13 @@ def detect(text: str) -> str:
         return "ko"
     if foreign > latin:
         return OTHER
-    return _latin(text)
+    return _latin(text, default)
 
 
-def _latin(text: str) -> str:
+def _latin(text: str, default: str) -> str:
     words = [word.lower() for word in _WORD.findall(text[:4000])]
     if max(map(len, words), default=0) < 3:
-        return "en"
+        return default
     shares = {language: sum(word in known for word in words) for language, known in _FUNCTION_WORDS.items()}
     sample = " ".join(words)[:_SAMPLE]
     if len(words) >= _OTHER_MINIMUM_WORDS and max(shares.values()) * 5 < len(words):
@@ -67,6 +69,8 @@ def _latin(text: str) -> str:
     shares["hu"] += len(set(_HUNGARIAN_LETTERS.findall(text)))
     if shares["hu"] != shares["en"]:
         return max(shares, key=lambda language: shares[language])
+    if len(words) <= _FEW_WORDS and default != "en":
+        return default
     return str(_identifier(("en", "hu")).classify(sample)[0])
 
 

@@ -154,7 +154,8 @@ class RetrievalSettings:
 class Domain:
     """A domain as its `domain.toml` describes it. Texts are by interface language, all of `LANGUAGES`.
 
-    `passwords` open the files whose source matches the glob pattern that is their key.
+    `passwords` open the files whose source matches the glob pattern that is their key. With `small_talk`, greetings and
+    thanks are returned.
     """
 
     name: str
@@ -169,6 +170,7 @@ class Domain:
     sources: tuple[Source, ...] = (Source(),)
     retrieval: RetrievalSettings = RetrievalSettings()
     publish: PublishSettings = PublishSettings()
+    small_talk: bool = False
     passwords: Mapping[str, Secret] = field(default_factory=dict)
 
     @property
@@ -229,6 +231,10 @@ def _domain(name: str, path: Path, table: dict[str, Any], environment: Mapping[s
     if not 0 <= least <= 1:
         raise ConfigurationError(f"{path}: publish.min_recall should be between 0 and 1, is now {least}.")
     values["publish"] = PublishSettings(float(least))
+    small_talk = table.get("small_talk", False)
+    if not isinstance(small_talk, bool):
+        raise ConfigurationError(f"{path}: small_talk should be true or false, is now {small_talk!r}.")
+    values["small_talk"] = small_talk
     passwords = _typed(path, "passwords", table.get("passwords", {}), dict)
     values["passwords"] = _passwords(path, passwords, environment) if passwords else {}
     return Domain(name=name, folder=path.parent, **values)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PAGE_BREAK = "\f"
 """Stands between the parts of a chunk's text that come from different pages."""
+UNSUPPORTED = "[?]"
+"""Stands in an answer's text behind a sentence that no passage bears out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 
-from rag.types import Answer
+from rag.types import UNSUPPORTED, Answer
 from web.conversation import Conversation, Exchange
 from web.markup import answer_html, plain_html
 from web.passages import anchor
@@ -35,7 +35,13 @@ def status(conversation: Conversation, texts: Mapping[str, str]) -> str:
         return texts["stopped"]
     if last.answer:
         return texts["finished"]
-    return texts["searching"] if last.hits is None else texts["writing"]
+    return _waiting(last, texts)
+
+
+def _waiting(exchange: Exchange, texts: Mapping[str, str]) -> str:
+    if exchange.hits is None:
+        return texts["searching"]
+    return texts["queued"].format(position=exchange.position) if exchange.position else texts["writing"]
 
 
 def _exchange(exchange: Exchange, texts: Mapping[str, str]) -> str:
@@ -45,8 +51,17 @@ def _exchange(exchange: Exchange, texts: Mapping[str, str]) -> str:
     return (
         f'<section class="exchange {"open" if exchange.open else "ended"}">'
         f'<div class="question" aria-label="{escape(texts["you"])}">'
-        f'{plain_html(question)}</div><div class="answer">{_body(exchange, texts)}</div></section>'
+        f'{plain_html(question)}</div><div class="answer">{_searched(exchange, texts)}{_body(exchange, texts)}</div>'
+        "</section>"
     )
+
+
+def _searched(exchange: Exchange, texts: Mapping[str, str]) -> str:
+    """What was searched for, where a follow-up was made whole."""
+    if not exchange.searched:
+        return ""
+    searched = escape(texts["searched"])
+    return f'<p class="searched"><span>{searched}</span> {plain_html(exchange.searched[:SHOWN_QUESTION])}</p>'
 
 
 def _body(exchange: Exchange, texts: Mapping[str, str]) -> str:
@@ -62,7 +77,10 @@ def _body(exchange: Exchange, texts: Mapping[str, str]) -> str:
         label = escape(texts["citation"].format(number=number))
         return f'<a class="citation" href="#{anchor(exchange, number)}" aria-label="{label}">[{number}]</a>'
 
-    text = answer_html(exchange.text, link)
+    doubt = escape(texts["unsupported"])
+    mark = f'<abbr class="unsupported" title="{doubt}" aria-label="{doubt}">?</abbr>'
+    # No escaping changes the sign that the check of citations puts behind a sentence.
+    text = answer_html(exchange.text, link).replace(UNSUPPORTED, mark)
     if answer:
         notices = "".join(f'<p class="notice">{plain_html(notice)}</p>' for notice in answer.notices)
         return f'<div class="text" lang="{escape(answer.language)}">{text}</div>{notices}{_facts(answer, texts)}'
@@ -73,13 +91,12 @@ def _body(exchange: Exchange, texts: Mapping[str, str]) -> str:
         )
     if exchange.stopped:
         return f'{text}<p class="facts"><span>{escape(texts["stopped"])}</span></p>'
-    waiting = texts["searching"] if exchange.hits is None else texts["writing"]
-    return text or f'<p class="waiting"><i></i><i></i><i></i> {escape(waiting)}</p>'
+    return text or f'<p class="waiting"><i></i><i></i><i></i> {escape(_waiting(exchange, texts))}</p>'
 
 
 def _facts(answer: Answer, texts: Mapping[str, str]) -> str:
     facts = []
-    if answer.answerable:
+    if answer.answerable and not answer.courtesy:
         level = next(word for bound, word in CONFIDENCE if answer.confidence >= bound)
         facts.append(
             f'<span class="confidence {level}">'
