@@ -18,10 +18,11 @@ from rag.index import Index, current_version
 from rag.languages import OTHER, detect
 from rag.models import EXTRACTIVE, ChatModel, ModelCache, model_names, public_name
 from rag.models.chain import Chain, Generation
-from rag.prompt import NO_ANSWER, Prompts, build_messages, load_prompts
+from rag.prompt import NO_ANSWER, build_messages
 from rag.rerank import Reranker, load_reranker
 from rag.retrieve import retrieve
 from rag.settings import LANGUAGES, Domain, Settings, domain_names, load_domain
+from rag.templates import Prompts, load_prompts
 from rag.text import normalise
 from rag.types import Answer, Embedder, Event, Failed, Finished, Question, Retrieval, Retrieved, Token
 
@@ -224,7 +225,7 @@ class Engine:
                 question.history,
                 model.count_tokens,
                 model.budget,
-            )
+            ).messages
 
         return messages
 

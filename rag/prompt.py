@@ -1,20 +1,21 @@
-"""Prompts: strict templates from files, untrusted text made harmless, the context fitted to a model's window.
+"""What a model is given: instructions, passages, terms, history and question, fitted to its window.
 
 Knows nothing of how a model is reached; what it needs of one is a function that counts tokens.
 """
 
 import re
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from string import Template
+from functools import partial
 from typing import TYPE_CHECKING
 
-from rag.errors import ConfigurationError, LacertaError
-from rag.settings import LANGUAGES
+from rag.errors import LacertaError
+from rag.languages import detect
+from rag.templates import Prompts
+from rag.text import flatten
 from rag.types import PAGE_BREAK, Chunk, Hit, Term, Turn
 from rag.untrusted import harmless, without_references
+from rag.window import Window, shorten
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -22,35 +23,18 @@ if TYPE_CHECKING:
 NO_ANSWER = "NO_ANSWER"
 """What a model replies when the passages do not answer the question."""
 
-_SEPARATOR = re.compile(r"^---$", re.MULTILINE)
-_SYSTEM_VARIABLES = frozenset({"domain", "no_answer"})
-_QUESTION_VARIABLES = frozenset({"passages", "terminology", "question"})
-# The messages for the visitor, with the variables that each must use.
-_MESSAGES: Mapping[str, frozenset[str]] = {
-    **{
-        key: frozenset()
-        for key in (
-            "language_en language_hu language_ko extractive hedge uncertain empty_question other_language configuration"
-            " internal shortened cancelled extractive_model reason_key reason_unreachable reason_timeout reason_rate"
-            " reason_server reason_missing reason_rejected reason_unavailable reason_context reason_memory"
-            " reason_empty reason_broken reason_other"
-        ).split()
-    },
-    "refusal": frozenset({"domain", "documents"}),
-    "refusal_documents": frozenset({"count"}),
-    "refusal_contact": frozenset({"contact"}),
-    "extractive_foreign": frozenset({"language"}),
-    "terminology": frozenset({"terms"}),
-    "too_long": frozenset({"length", "limit"}),
-    "unknown_domain": frozenset({"domain"}),
-    "no_index": frozenset({"domain"}),
-    "bad_index": frozenset({"domain"}),
-    "replaced": frozenset({"failed", "reason", "model"}),
-    "interrupted": frozenset({"model", "reason"}),
-}
-_TERMS = 10
-# Chat templates frame every message with a few tokens of their own.
-_MESSAGE_TOKENS = 12
+_TITLE_CHARACTERS, _LINE_CHARACTERS, _HEADINGS = 120, 1000, 3
+# Glossary terms in a prompt, the longest form worth a place, and their part (one in so many) of the tokens left.
+_TERMS, _FORM_CHARACTERS, _TERMS_SHARE = 10, 100, 8
+# Less of a passage than this answers nothing.
+_LEAST_CHARACTERS = 200
+# What lies further back seldom bears on a question, and reading it costs a small machine seconds.
+_EXCHANGES, _TURN_CHARACTERS = 10, 2000
+# Tokens of parts add up to a little more or less than those of the whole.
+_SEAM_TOKENS = 6
+_EMPTY_LINES = re.compile(r"\n{3,}")
+# What the visitor was shown behind sentences; numbers of another prompt mean nothing in this one.
+_CITATION = re.compile(r"[^\S\n]*\[(?:\d{1,3}(?:\s*[-–,;]\s*\d{1,3})*|\?)\]")
 
 
 class ContextTooSmall(LacertaError):
@@ -58,94 +42,22 @@ class ContextTooSmall(LacertaError):
 
 
 @dataclass(frozen=True, slots=True)
-class StrictTemplate:
-    """A text with `$variables`, all of which are known beforehand; a `$` itself is written `$$`."""
+class Past:
+    """An earlier exchange exactly as the model saw it, so that a model which kept it computed evaluates only what is
+    new: the `messages` sent, the `passages` in them (number n is `passages[n - 1]`), and its `reply`, unchanged.
+    """
 
-    template: Template
-
-    @classmethod
-    def parse(cls, text: str, variables: frozenset[str], where: str) -> "StrictTemplate":
-        """Raises ConfigurationError, naming `where`, if the text uses other variables or lacks one."""
-        template = Template(text)
-        if not template.is_valid():
-            raise ConfigurationError(f"{where} has a $ that starts no variable; a dollar sign is written $$.")
-        found = set(template.get_identifiers())
-        for kind, names in (("lacks", variables - found), ("has the unknown", found - variables)):
-            if names:
-                listed = ", ".join(f"${name}" for name in sorted(names))
-                raise ConfigurationError(f"{where} {kind} {listed}.")
-        return cls(template)
-
-    def render(self, **values: object) -> str:
-        return self.template.substitute(values)
+    messages: "tuple[BaseMessage, ...]"
+    passages: tuple[Hit, ...]
+    reply: str
 
 
 @dataclass(frozen=True, slots=True)
-class Prompts:
-    """The templates of one language: `system` and `question` for a model, `messages` for the visitor."""
+class Prompt:
+    """Messages for a model and the passages it may cite: number n is `passages[n - 1]`, those of the past first."""
 
-    language: str
-    system: StrictTemplate
-    question: StrictTemplate
-    messages: Mapping[str, StrictTemplate]
-
-    def message(self, key: str, **values: object) -> str:
-        return self.messages[key].render(**values)
-
-
-def load_prompts(folder: Path, domain: str = "") -> dict[str, Prompts]:
-    """The prompts by language from `folder/<language>`; files in `folder/<domain>/<language>` take precedence.
-
-    A domain's `messages.toml` may hold some of the keys only. Raises ConfigurationError naming file and fault.
-    """
-    return {language: _load_language(folder, domain, language) for language in LANGUAGES}
-
-
-def _load_language(folder: Path, domain: str, language: str) -> Prompts:
-    folders = [folder / language]
-    if domain and domain not in LANGUAGES:
-        folders.append(folder / domain / language)
-    answer = [place / "answer.md" for place in folders if (place / "answer.md").is_file()]
-    if not answer:
-        raise ConfigurationError(f"The prompt {folders[0] / 'answer.md'} is missing.")
-    parts = _SEPARATOR.split(_read(answer[-1]))
-    if len(parts) != 2:
-        raise ConfigurationError(f"{answer[-1]} should have one line ---, between its system and its question part.")
-    messages: dict[str, StrictTemplate] = {}
-    for path in (place / "messages.toml" for place in folders):
-        if path.is_file():
-            messages |= _load_messages(path)
-    missing = sorted(_MESSAGES.keys() - messages.keys())
-    if missing:
-        raise ConfigurationError(f"{folders[0] / 'messages.toml'} lacks {', '.join(missing)}.")
-    return Prompts(
-        language,
-        StrictTemplate.parse(parts[0].strip(), _SYSTEM_VARIABLES, f"{answer[-1]}, above ---,"),
-        StrictTemplate.parse(parts[1].strip(), _QUESTION_VARIABLES, f"{answer[-1]}, below ---,"),
-        messages,
-    )
-
-
-def _load_messages(path: Path) -> dict[str, StrictTemplate]:
-    try:
-        table = tomllib.loads(_read(path))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
-    messages = {}
-    for key, text in table.items():
-        if key not in _MESSAGES:
-            raise ConfigurationError(f"{path} has the unknown key {key!r}.")
-        if not isinstance(text, str) or not text.strip():
-            raise ConfigurationError(f"{path}: {key} should be a text, is now {text!r}.")
-        messages[key] = StrictTemplate.parse(text, _MESSAGES[key], f"{path}: {key}")
-    return messages
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The prompt file {path} cannot be read: {error}") from error
+    messages: "list[BaseMessage]"
+    passages: tuple[Hit, ...]
 
 
 def render_passage(number: int, chunk: Chunk, text: str | None = None) -> str:
@@ -153,17 +65,26 @@ def render_passage(number: int, chunk: Chunk, text: str | None = None) -> str:
     pages = str(chunk.first_page)
     if chunk.last_page != chunk.first_page:
         pages += f"-{chunk.last_page}"
-    title = harmless(chunk.title).replace('"', "'").replace("\n", " ")
+    title = shorten(_line(chunk.title).replace('"', "'"), _TITLE_CHARACTERS)
     body = chunk.text if text is None else text
-    headings = " > ".join(chunk.headings)
-    inner = without_references(harmless("\n".join(filter(None, (headings, body.replace(PAGE_BREAK, "\n"))))))
-    return f'<passage number="{number}" title="{title}" page="{pages}">\n{inner}\n</passage>'
+    # The innermost headings say most about the passage.
+    headings = _line(" > ".join(chunk.headings[-_HEADINGS:]))
+    inner = "\n".join(filter(None, (shorten(headings, _TITLE_CHARACTERS), harmless(body.replace(PAGE_BREAK, "\n")))))
+    return f'<passage number="{number}" title="{title}" page="{pages}">\n{without_references(inner)}\n</passage>'
 
 
-def terminology(prompts: Prompts, terms: Sequence[Term]) -> str:
-    """One line with the preferred forms of the first terms in every language; empty without terms."""
-    lines = [" = ".join(forms[0] for forms in term.forms.values() if forms) for term in terms[:_TERMS]]
-    return prompts.message("terminology", terms=harmless("; ".join(lines))) + "\n" if lines else ""
+def equations(terms: Sequence[Term], languages: Sequence[str]) -> list[str]:
+    """`전파망원경 = radio telescope`: the preferred form of each term in those languages, where two of them differ."""
+    lines: dict[str, None] = {}
+    for term in terms:
+        forms = [term.forms[language][0] for language in languages if term.forms.get(language)]
+        lined = [_line(form) for form in forms if 0 < len(form) <= _FORM_CHARACTERS]
+        different = {form.casefold(): form for form in lined}
+        if len(different) > 1:
+            lines[" = ".join(different.values())] = None
+        if len(lines) == _TERMS:
+            break
+    return list(lines)
 
 
 def build_messages(
@@ -175,51 +96,220 @@ def build_messages(
     history: Sequence[Turn],
     count_tokens: Callable[[str], int],
     budget: int,
-) -> "list[BaseMessage]":
-    """The messages for a model, at most `budget` tokens by `count_tokens`: system, history, passages and question.
+    past: Past | None = None,
+) -> Prompt:
+    """The prompt for a model, at most `budget` tokens by `count_tokens`: system, history, passages and question.
 
-    The passages come in full from the best on, as many as fit (of the first one a part, if it must be); what is left
-    goes to the history, newest first. Raises ContextTooSmall if not even the question fits.
+    With a `past` that leaves room for all that is new, the prompt goes on behind it, and passages given there are only
+    named. Otherwise it is made anew: the first passage (a part, if it must be), then the terms, the other passages in
+    full from the best on, and for what is left the history, its oldest exchanges dropped first. Raises ContextTooSmall
+    if the question and a useful part of the first passage do not fit.
     """
-    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+    # The firmer instruction must fit too, should it be needed.
+    window = Window(budget - count_tokens(_firm(prompts)), count_tokens)
+    # The answer's language comes first, since its form is the one to use.
+    languages = list(dict.fromkeys([prompts.language, *(hit.chunk.language for hit in hits), detect(question)]))
+    ask = _Ask(prompts, harmless(question), equations(terms, languages))
+    prompt = _continued(window, ask, hits, past) if past is not None else None
+    return prompt or _anew(window, ask, domain_title, hits, history)
 
-    system = prompts.system.render(domain=harmless(domain_title), no_answer=NO_ANSWER)
 
-    def ask(passages: Sequence[str]) -> str:
-        return prompts.question.render(
-            passages="\n".join(passages), terminology=terminology(prompts, terms), question=harmless(question)
+def build_condense(
+    prompts: Prompts,
+    domain_title: str,
+    question: str,
+    history: Sequence[Turn],
+    count_tokens: Callable[[str], int],
+    budget: int,
+    past: Past | None = None,
+) -> "list[BaseMessage]":
+    """Messages that ask a model to make a follow-up whole; they begin as those of the answer will.
+
+    At most `budget` tokens; raises ContextTooSmall if not even the question fits.
+    """
+    from langchain_core.messages import HumanMessage
+
+    window = Window(budget, count_tokens)
+    request = HumanMessage(prompts.condense.render(question=harmless(question)))
+    if past is not None and past.reply.strip():
+        messages = [*_conversation(past), request]
+        if window.size(messages) <= budget:
+            return messages
+    system = _system(prompts, domain_title)
+    room = _room(window, [system, request])
+    exchanges = _recent(window, history, room)
+    while window.size(messages := [system, *_flat(exchanges), request]) > budget:
+        exchanges = exchanges[1:]
+    return messages
+
+
+def firmer(prompt: Prompt, prompts: Prompts) -> "list[BaseMessage]":
+    """The messages of a prompt with a firmer word on the answer's language; room for it was left."""
+    from langchain_core.messages import HumanMessage
+
+    *earlier, last = prompt.messages
+    return [*earlier, HumanMessage(f"{last.text}{_firm(prompts)}")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """The last message of a prompt, but for its passages."""
+
+    prompts: Prompts
+    question: str
+    equations: Sequence[str]
+
+    def __call__(self, passages: Sequence[str], terms: int) -> "BaseMessage":
+        """The message with those passages and the first `terms` terms."""
+        from langchain_core.messages import HumanMessage
+
+        listed = "; ".join(self.equations[:terms])
+        text = self.prompts.question.render(
+            passages="\n".join(passages),
+            terminology=self.prompts.message("terminology", terms=listed) if listed else "",
+            question=self.question,
         )
+        # What is left out leaves empty lines.
+        return HumanMessage(_EMPTY_LINES.sub("\n\n", text).strip())
 
-    def cost(text: str) -> int:
-        return count_tokens(text) + _MESSAGE_TOKENS
 
-    left = budget - cost(system) - cost(ask([]))
-    if left < 0:
-        raise ContextTooSmall(f"The question needs {budget - left} tokens of context, the model has {budget}.")
-    passages: list[str] = []
-    for number, hit in enumerate(hits, start=1):
-        passage = render_passage(number, hit.chunk)
-        # Tokens of parts add up to a little more or less than those of the whole.
-        needed = count_tokens(passage) + 2
-        if needed > left and passages:
-            break
-        length = len(hit.chunk.text)
-        while needed > left and length > 1:
-            length //= 2
-            passage = render_passage(number, hit.chunk, hit.chunk.text[:length])
-            needed = count_tokens(passage) + 2
-        if needed > left:
-            break
-        passages.append(passage)
-        left -= needed
-    kept: list[BaseMessage] = []
+def _continued(window: Window, ask: _Ask, hits: Sequence[Hit], past: Past) -> Prompt | None:
+    """The prompt that goes on behind `past`; None if not all that is new fits."""
+    numbers = {(hit.chunk.id, hit.chunk.text): number for number, hit in enumerate(past.passages, start=1)}
+    known = sorted(numbers[key] for hit in hits if (key := (hit.chunk.id, hit.chunk.text)) in numbers)
+    new = [hit for hit in hits if (hit.chunk.id, hit.chunk.text) not in numbers]
+    if not past.reply.strip() or sum(len(hit.chunk.text) for hit in new) > window.characters:
+        return None
+    parts = [render_passage(number, hit.chunk) for number, hit in enumerate(new, start=len(past.passages) + 1)]
+    if known:
+        listed = ", ".join(f"[{number}]" for number in known)
+        parts.append(ask.prompts.message("given_before", numbers=listed))
+    earlier = _conversation(past)
+    for terms in (len(ask.equations), 0):
+        messages = [*earlier, ask(parts, terms)]
+        if window.size(messages) <= window.budget:
+            return Prompt(messages, (*past.passages, *new))
+    return None
+
+
+def _anew(window: Window, ask: _Ask, domain_title: str, hits: Sequence[Hit], history: Sequence[Turn]) -> Prompt:
+    system = _system(ask.prompts, domain_title)
+    room = _room(window, [system, ask([], 0)])
+    given: list[Hit] = []
+    parts: list[str] = []
+    terms = 0
+    for hit in hits:
+        number = len(parts) + 1
+        if not parts:
+            render = partial(render_passage, number, hit.chunk)
+            part = window.longest(hit.chunk.text, room - _SEAM_TOKENS, _LEAST_CHARACTERS, render)
+            if part is None:
+                least = window.count(render(hit.chunk.text[:_LEAST_CHARACTERS]))
+                raise _too_small(window, window.budget - room + least)
+            rendered = render(part)
+        elif len(hit.chunk.text) > window.characters:
+            continue
+        else:
+            rendered = render_passage(number, hit.chunk)
+        needed = window.count(rendered) + _SEAM_TOKENS
+        if needed > room:
+            continue
+        given.append(hit)
+        parts.append(rendered)
+        room -= needed
+        if len(parts) == 1:
+            terms, needed = _terms(window, ask, room)
+            room -= needed
+    exchanges = _recent(window, history, room)
+    # The sum of parts is seldom less than the whole, but tokenizers promise nothing.
+    while window.size(messages := [system, *_flat(exchanges), ask(parts, terms)]) > window.budget:
+        if exchanges:
+            exchanges = exchanges[1:]
+        elif terms:
+            terms -= 1
+        elif len(parts) > 1:
+            parts.pop()
+            given.pop()
+        else:
+            raise _too_small(window, window.size(messages))
+    return Prompt(messages, tuple(given))
+
+
+def _terms(window: Window, ask: _Ask, room: int) -> tuple[int, int]:
+    """How many terms may go in, and their tokens: what fits into a share of what the first passage leaves."""
+    for terms in range(len(ask.equations), 0, -1):
+        listed = ask.prompts.message("terminology", terms="; ".join(ask.equations[:terms]))
+        needed = window.count(listed) + _SEAM_TOKENS
+        if needed <= room // _TERMS_SHARE:
+            return terms, needed
+    return 0, 0
+
+
+def _recent(window: Window, history: Sequence[Turn], room: int) -> list[tuple[str, str]]:
+    """The last exchanges of a conversation that take at most `room` tokens, in order: `(question, reply)`.
+
+    A question that got no reply is left out: chat templates want user and assistant to alternate.
+    """
+    kept: list[tuple[str, str]] = []
+    reply = ""
+    frame = window.frame()
     for turn in reversed(history):
-        text = harmless(turn.text)
-        left -= cost(text)
-        if left < 0:
-            break
-        kept.append(HumanMessage(text) if turn.role == "user" else AIMessage(without_references(text)))
-    # Chat templates want a conversation to begin with the user.
-    while kept and kept[-1].type != "human":
-        kept.pop()
-    return [SystemMessage(system), *reversed(kept), HumanMessage(ask(passages))]
+        if turn.role == "assistant":
+            reply = reply or _CITATION.sub("", _turn(turn)).strip()
+        elif turn.role == "user":
+            question = _turn(turn).strip()
+            if question and reply:
+                room -= window.count(question) + window.count(reply) + 2 * frame
+                if room < 0 or len(kept) == _EXCHANGES:
+                    break
+                kept.insert(0, (question, reply))
+            reply = ""
+    return kept
+
+
+def _turn(turn: Turn) -> str:
+    return shorten(harmless(turn.text[: 2 * _TURN_CHARACTERS]), _TURN_CHARACTERS)
+
+
+def _flat(exchanges: Sequence[tuple[str, str]]) -> "list[BaseMessage]":
+    from langchain_core.messages import AIMessage, HumanMessage
+
+    return [message for question, reply in exchanges for message in (HumanMessage(question), AIMessage(reply))]
+
+
+def _conversation(past: Past) -> "list[BaseMessage]":
+    from langchain_core.messages import AIMessage
+
+    # A reply is unchanged by this unless the model wrote a control token of its own.
+    return [*past.messages, AIMessage(harmless(past.reply))]
+
+
+def _system(prompts: Prompts, domain_title: str) -> "BaseMessage":
+    from langchain_core.messages import SystemMessage
+
+    domain = shorten(_line(domain_title), _TITLE_CHARACTERS)
+    return SystemMessage(prompts.system.render(domain=domain, no_answer=NO_ANSWER))
+
+
+def _room(window: Window, messages: "list[BaseMessage]") -> int:
+    """Tokens that messages leave free; raises ContextTooSmall if they do not fit themselves."""
+    room = window.budget - window.size(messages)
+    if room < 0:
+        raise _too_small(window, window.budget - room)
+    return room
+
+
+def _too_small(window: Window, needed: int) -> ContextTooSmall:
+    return ContextTooSmall(
+        f"The question needs about {needed} tokens of prompt, the model has {window.budget}: ask a shorter one, or set"
+        " LACERTA_CONTEXT_TOKENS higher if the model allows it."
+    )
+
+
+def _firm(prompts: Prompts) -> str:
+    return "\n" + prompts.message("language_firm")
+
+
+def _line(text: str) -> str:
+    """Untrusted text as one harmless line, far from endless."""
+    return flatten(harmless(text[:_LINE_CHARACTERS]))

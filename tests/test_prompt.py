@@ -7,12 +7,11 @@ from rag.errors import ConfigurationError
 from rag.prompt import (
     NO_ANSWER,
     ContextTooSmall,
-    StrictTemplate,
     build_messages,
-    load_prompts,
     render_passage,
 )
 from rag.settings import LANGUAGES, ROOT
+from rag.templates import StrictTemplate, load_prompts
 from rag.types import Chunk, Hit, Term, Turn
 from rag.untrusted import harmless, without_references
 
@@ -32,11 +31,11 @@ def words(text: str) -> int:
 
 
 def total(messages) -> int:
-    return sum(words(message.text) + 12 for message in messages)
+    return sum(words(message.text) + 2 for message in messages)
 
 
 def build(hits=(), history=(), budget=1000, question="How long?", language="en", terms=()):
-    return build_messages(PROMPTS[language], "Guide", question, hits, terms, history, words, budget)
+    return build_messages(PROMPTS[language], "Guide", question, hits, terms, history, words, budget).messages
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -49,7 +48,8 @@ def test_the_stable_part_comes_first_and_the_question_last(language):
     messages = build([hit("Six weeks.")], [Turn("user", "a"), Turn("assistant", "b")], language=language)
     assert [message.type for message in messages] == ["system", "human", "ai", "human"]
     assert NO_ANSWER in messages[0].text and "Guide" in messages[0].text
-    assert messages[-1].text.endswith("How long?")
+    passage, asked = messages[-1].text.split("How long?")
+    assert "Six weeks." in passage and "\n\n" in asked and len(asked) < 60
     assert messages[0].text == build([hit("Other.")], question="What?", language=language)[0].text
 
 
@@ -156,22 +156,23 @@ def test_a_passage_shows_number_title_and_pages():
 
 def test_the_best_passages_come_first_and_the_oldest_history_goes():
     hits = [hit(f"passage{number} " * 50, number) for number in range(1, 5)]
-    history = [Turn("user", f"turn{number} " * 20) for number in range(6)]
-    fixed = total(build(budget=10_000))
+    history = [Turn(role, f"turn{number} " * 20) for number in range(4) for role in ("user", "assistant")]
+    fixed = total(build(hits[:1], budget=10_000))
     whole = build(hits, history, budget=10_000)
-    assert len(whole) == 8
-    for budget in range(fixed, total(whole) + 50, 7):
+    assert len(whole) == 10
+    for budget in range(fixed + 60, total(whole) + 150, 7):
         messages = build(hits, history, budget)
         assert total(messages) <= budget
         found = re.findall(r'<passage number="(\d)"', messages[-1].text)
         assert found == [str(number) for number in range(1, len(found) + 1)]
-        turns = [message.text.split()[0] for message in messages[1:-1]]
-        assert turns == [f"turn{number}" for number in range(6 - len(turns), 6)]
+        turns = [message.text.split()[0] for message in messages[1:-1:2]]
+        assert turns == [f"turn{number}" for number in range(4 - len(turns), 4)]
+        assert [message.type for message in messages[1:]] == ["human", "ai"] * len(turns) + ["human"]
 
 
 def test_a_conversation_begins_with_the_user():
     history = [Turn("user", "word " * 500), Turn("assistant", "yes"), Turn("user", "and?"), Turn("assistant", "no")]
-    assert [message.type for message in build(history=history, budget=450)] == ["system", "human", "ai", "human"]
+    assert [message.type for message in build(history=history, budget=500)] == ["system", "human", "ai", "human"]
 
 
 def test_a_first_passage_that_is_too_long_is_cut():
@@ -180,11 +181,11 @@ def test_a_first_passage_that_is_too_long_is_cut():
 
 
 def test_a_question_that_does_not_fit_is_an_error():
-    with pytest.raises(ContextTooSmall, match="the model has 300"):
+    with pytest.raises(ContextTooSmall, match="tokens of prompt, the model has 2"):
         build(question="why " * 500, budget=300)
 
 
 def test_terms_reach_the_prompt():
     term = Term({"en": ("black hole",), "ko": ("블랙홀",), "hu": ("fekete lyuk", "feketelyuk")})
-    assert "black hole = 블랙홀 = fekete lyuk" in build(terms=[term])[-1].text
+    assert "블랙홀 = black hole" in build([hit("text")], terms=[term], language="ko")[-1].text
     assert "Established" not in build()[-1].text
