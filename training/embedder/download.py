@@ -5,7 +5,6 @@ import io
 import json
 import re
 import tarfile
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import httpx
+from rag.models.download import DownloadFailed, WrongChecksum, download
 
 HOSTS = frozenset({"codeload.github.com", "raw.githubusercontent.com"})
 LARGEST_DOWNLOAD = 3 * 2**30
 LARGEST_FILE = 64 * 2**20
 """Bytes. The second is for one file after unpacking."""
-_ATTEMPTS = 5
-_USER_AGENT = "lacerta-training-data/1 (fetches pinned commits once; respects Retry-After)"
 
 
 class FetchError(Exception):
@@ -38,7 +35,6 @@ class Downloads:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = folder / "fetched.json"
         self._server, self._limit, self._pause = server, limit, pause
-        self._client = httpx.Client(headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}, timeout=60)
 
     def recorded(self) -> dict[str, dict[str, Any]]:
         return json.loads(self._lock.read_text(encoding="utf-8")) if self._lock.exists() else {}
@@ -60,67 +56,21 @@ class Downloads:
         if target.exists() and expected == _sha256(target):
             return target
         target.unlink(missing_ok=True)
-        part = target.with_name(target.name + ".part")
-        self._download(f"{self._server}/{parts.hostname}{parts.path}" if self._server else url, part)
-        found = _sha256(part)
-        if expected and found != expected:
-            part.unlink()
-            raise FetchError(
-                f"{url}: SHA-256 should be {expected}, is now {found}: if the change is expected, remove the entry from"
-                f" {self._lock} and run again"
+        address = f"{self._server}/{parts.hostname}{parts.path}" if self._server else url
+        try:
+            found = download(
+                address, target, sha256=expected or "", largest=self._limit, follow=False, pause=self._pause
             )
-        part.replace(target)
+        except WrongChecksum as error:
+            raise FetchError(
+                f"{url}: SHA-256 should be {expected}, is now {error.found}: if the change is expected, remove the"
+                f" entry from {self._lock} and run again"
+            ) from error
+        except DownloadFailed as error:
+            hint = "; put the full commit into sources.tsv" if error.status == 404 else ""
+            raise FetchError(f"{error}{hint}") from error
         self.record(url, sha256=found, bytes=target.stat().st_size)
         return target
-
-    def _download(self, address: str, part: Path) -> None:
-        """Continues where an attempt ended, if the server says that it is still the same file."""
-        stamp = part.with_name(part.name + ".etag")
-        wait = self._pause
-        for attempt in range(1, _ATTEMPTS + 1):
-            etag = stamp.read_text() if stamp.exists() and part.exists() else ""
-            start = part.stat().st_size if etag else 0
-            headers = {"Range": f"bytes={start}-", "If-Range": etag} if start else {}
-            try:
-                with self._client.stream("GET", address, headers=headers) as response:
-                    if response.status_code == 416:
-                        stamp.unlink(missing_ok=True)
-                    elif response.status_code in (200, 206):
-                        continues = response.headers.get("content-range", "").startswith(f"bytes {start}-")
-                        if response.status_code == 206 and not continues:
-                            raise FetchError(f"{address}: answered with another range than bytes {start}-")
-                        self._write(response, part, stamp, start if response.status_code == 206 else 0)
-                        stamp.unlink(missing_ok=True)
-                        return
-                    elif response.status_code == 429 or response.status_code >= 500:
-                        asked = response.headers.get("retry-after", "")
-                        wait = max(wait, min(float(asked), 120.0) if asked.isdigit() else 0.0)
-                    else:
-                        hint = "; put the full commit into sources.tsv" if response.status_code == 404 else ""
-                        raise FetchError(f"{address}: status {response.status_code}{hint}")
-                    problem = f"status {response.status_code}"
-            except httpx.TransportError as error:
-                problem = str(error) or type(error).__name__
-            if attempt < _ATTEMPTS:
-                time.sleep(wait)
-                wait *= 2
-        raise FetchError(f"{address}: {problem}, after {_ATTEMPTS} attempts: run again to continue")
-
-    def _write(self, response: httpx.Response, part: Path, stamp: Path, start: int) -> None:
-        etag = response.headers.get("etag", "")
-        # A weak tag does not promise the same bytes.
-        if etag and not etag.startswith("W/"):
-            stamp.write_text(etag)
-        else:
-            stamp.unlink(missing_ok=True)
-        with part.open("r+b" if start else "wb") as file:
-            file.seek(start)
-            for piece in response.iter_raw():
-                if file.tell() + len(piece) > self._limit:
-                    part.unlink()
-                    stamp.unlink(missing_ok=True)
-                    raise FetchError(f"{response.url}: larger than {self._limit:,} bytes")
-                file.write(piece)
 
 
 def _sha256(path: Path) -> str:
