@@ -14,14 +14,11 @@ from rag.languages import detect
 from rag.templates import Prompts
 from rag.text import flatten
 from rag.types import PAGE_BREAK, Chunk, Hit, Term, Turn
-from rag.untrusted import harmless, without_references
+from rag.untrusted import NO_ANSWER, harmless, without_references
 from rag.window import Window, shorten
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
-
-NO_ANSWER = "NO_ANSWER"
-"""What a model replies when the passages do not answer the question."""
 
 _TITLE_CHARACTERS, _LINE_CHARACTERS, _HEADINGS = 120, 1000, 3
 # Glossary terms in a prompt, the longest form worth a place, and their part (one in so many) of the tokens left.

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Sequence
 
-from rag.prompt import NO_ANSWER
 from rag.settings import Domain
 from rag.templates import Prompts
 from rag.text import flatten, sentence_spans
 from rag.types import Hit
-from rag.untrusted import harmless
+from rag.untrusted import NO_ANSWER, harmless
 
 _NEAREST = 3
 _TITLE_CHARACTERS = 80

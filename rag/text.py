@@ -11,6 +11,13 @@ _ACCENTS = {"˝": "\u030b", "´": "\u0301", "¨": "\u0308"}
 _DETACHED = re.compile(r"([˝´¨]) ?([A-Za-zı])")
 _LINE_ENDS = re.compile(r"\r\n?|[\u0085\u2028\u2029\v]")
 _SPACES = re.compile(r"[^\S\n\f]+")
+# Of other categories than the characters without a picture, but just as invisible: joiners, fillers of absent letters,
+# and variation selectors, of which 256 in a row can carry any text.
+_IGNORABLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f").union(
+    map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
+# Letters and signs that show as nothing but room.
+_BLANK = frozenset("\u3164\uffa0\u2800")
 
 
 class _Invisible(dict[int, str | None]):
@@ -20,7 +27,7 @@ class _Invisible(dict[int, str | None]):
         letter = chr(code)
         # Cc, Cf: control and format characters (zero-width, bidirectional, tags, soft hyphen); Co, Cs, Cn: no meaning.
         hidden = letter not in "\n\t\f" and unicodedata.category(letter) in ("Cc", "Cf", "Co", "Cs", "Cn")
-        self[code] = None if hidden else letter
+        self[code] = None if hidden or letter in _IGNORABLE else " " if letter in _BLANK else letter
         return self[code]
 
 
@@ -33,10 +40,9 @@ def normalise(text: str) -> str:
     Line breaks become `\\n`; line and page breaks are kept, other runs of white space become one space. Applying it
     twice changes nothing.
     """
-    text = _LINE_ENDS.sub("\n", text).translate(_LIGATURES)
-    text = _DETACHED.sub(_compose, text)
-    text = unicodedata.normalize("NFC", text)
-    text = text.translate(_INVISIBLE)
+    # What is invisible goes first: it keeps letters and their accents apart.
+    text = _LINE_ENDS.sub("\n", text).translate(_INVISIBLE).translate(_LIGATURES)
+    text = unicodedata.normalize("NFC", _DETACHED.sub(_compose, text))
     return "\n".join(line.strip(" ") for line in _SPACES.sub(" ", text).split("\n"))
 
 

@@ -5,7 +5,6 @@ import pytest
 
 from rag.errors import ConfigurationError
 from rag.prompt import (
-    NO_ANSWER,
     ContextTooSmall,
     build_messages,
     render_passage,
@@ -13,7 +12,7 @@ from rag.prompt import (
 from rag.settings import LANGUAGES, ROOT
 from rag.templates import StrictTemplate, load_prompts
 from rag.types import Chunk, Hit, Term, Turn
-from rag.untrusted import harmless, without_references
+from rag.untrusted import NO_ANSWER, harmless, without_references
 
 PROMPTS = load_prompts(ROOT / "prompts")
 
