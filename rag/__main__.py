@@ -8,7 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from rag.answer import Engine, QuestionFailed
@@ -124,14 +124,20 @@ def _answer_fields(answer: Answer) -> dict[str, Any]:
             }
             for citation in answer.citations
         ],
+        "unsupported": answer.unsupported,
         "model": answer.model,
+        "failures": [{"model": model, "reason": reason} for model, reason in answer.failures],
+        "usage": {name: value for name, value in asdict(answer.usage).items() if value is not None},
+        "question": answer.question,
+        "courtesy": answer.courtesy,
         "timings": _rounded(answer.timings),
         "notices": list(answer.notices),
     }
 
 
 def _answer_text(answer: Answer) -> str:
-    lines = [answer.text, ""]
+    searched = [f"({answer.question})", ""] if answer.question else []
+    lines = [*searched, answer.text, ""]
     for citation in answer.citations:
         lines += [
             f"[{citation.number}] {citation.chunk.title} ({citation.chunk.source}, p. {citation.page})",
