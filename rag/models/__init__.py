@@ -1,4 +1,4 @@
-"""Chat models by name, opened once: `gguf:PATH`, `openai:NAME`, `langchain:PROVIDER:NAME`.
+"""Chat models by name, opened once: `gguf:NAME-or-PATH`, `openai:NAME`, `langchain:PROVIDER:NAME`.
 
 `extractive` is a name too, but no chat model: it stands for answers in the documents' own words. Importing this
 package loads no framework; each adapter is imported when a model of its kind is opened.
@@ -6,11 +6,13 @@ package loads no framework; each adapter is imported when a model of its kind is
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import ConfigurationError, ModelUnavailable
+from rag.models.tokens import estimate_tokens, token_counter
 from rag.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,19 +34,10 @@ class ChatModel:
     count_tokens: Callable[[str], int]
 
 
-def estimate_tokens(text: str) -> int:
-    """About how many tokens a text has where the model's tokenizer isn't at hand: a token for 2.5 bytes of UTF-8.
-
-    On the high side on purpose: current tokenizers take 3 to 4.5 bytes of English and Korean and about 2.7 of
-    Hungarian for a token.
-    """
-    return int(len(text.encode("utf-8", errors="replace")) / 2.5) + 1
-
-
 def model_names(settings: Settings) -> tuple[str, ...]:
     """The names in `settings.models` up to `extractive`, which always comes last.
 
-    Raises ConfigurationError for a name of an unknown kind.
+    Raises ConfigurationError for a name of an unknown kind, and for one that is not in the catalogue.
     """
     names: list[str] = []
     for name in settings.models:
@@ -53,9 +46,13 @@ def model_names(settings: Settings) -> tuple[str, ...]:
         kind, _, rest = name.partition(":")
         if kind not in KINDS or not rest or (kind == "langchain" and not all(rest.partition(":"))):
             raise ConfigurationError(
-                f"{name!r} is not the name of a model. LACERTA_MODELS takes gguf:PATH, openai:NAME,"
-                " langchain:PROVIDER:NAME and extractive, with commas between them."
+                f"{name!r} is not the name of a model. LACERTA_MODELS takes gguf:NAME or gguf:PATH,"
+                " openai:NAME, langchain:PROVIDER:NAME and extractive, with commas between them."
             )
+        if kind == "gguf" and not _is_path(rest):
+            from rag.models.catalogue import entry_named
+
+            entry_named(rest, "chat")
         names.append(name)
     return (*dict.fromkeys(names), EXTRACTIVE)
 
@@ -67,27 +64,64 @@ def public_name(name: str) -> str:
 
 
 class ModelCache:
-    """Opens each model once, at its first use, and shares it."""
+    """Opens each model once, at its first use, and shares it. Thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._lock = threading.Lock()
         self._models: dict[str, ChatModel] = {}
+        self._opening: dict[str, Future[ChatModel]] = {}
+        self._closed = False
 
     def open(self, name: str) -> ChatModel:
         """The model `name`. Raises ModelUnavailable, with what to do, if it can't be opened."""
+        return self.opening(name).result()
+
+    def opening(self, name: str) -> "Future[ChatModel]":
+        """The model `name`, perhaps not open yet: it is opened on a thread of its own, so that nobody must wait for it.
+
+        Whoever asks meanwhile gets the same one. A failure is forgotten: the next one to ask tries again.
+        """
         with self._lock:
-            if name not in self._models:
-                self._models[name] = open_model(name, self._settings)
-            return self._models[name]
+            future = self._opening.get(name)
+            if future is None:
+                future = Future()
+                if name in self._models:
+                    future.set_result(self._models[name])
+                else:
+                    self._opening[name] = future
+                    # A daemon: a provider that never returns must not keep the program from ending.
+                    threading.Thread(target=self._open, args=(name, future), name=f"open {name}", daemon=True).start()
+            return future
 
     def close(self) -> None:
+        """Closes the open models, and those that are being opened when they are."""
         with self._lock:
-            for model in self._models.values():
-                close = getattr(model.chat, "close", None)
-                if close is not None:
-                    close()
+            self._closed = True
+            models = list(self._models.values())
             self._models.clear()
+        for model in models:
+            _close(model)
+
+    def _open(self, name: str, future: "Future[ChatModel]") -> None:
+        try:
+            model = open_model(name, self.settings)
+        # Whoever waits for the model gets the error, whatever it is.
+        except BaseException as error:
+            with self._lock:
+                del self._opening[name]
+            future.set_exception(error)
+            return
+        with self._lock:
+            del self._opening[name]
+            closed = self._closed
+            if not closed:
+                self._models[name] = model
+        if closed:
+            _close(model)
+            future.set_exception(ModelUnavailable(f"{name} was opened while the program was ending."))
+        else:
+            future.set_result(model)
 
 
 def open_model(name: str, settings: Settings) -> ChatModel:
@@ -97,30 +131,41 @@ def open_model(name: str, settings: Settings) -> ChatModel:
     if kind == "gguf":
         from rag.models.gguf import open_gguf
 
-        chat = open_gguf(Path(rest).expanduser(), settings)
+        chat = open_gguf(_gguf_path(rest, settings), settings)
         # A short context is shared between prompt and answer.
         budget = chat.context_tokens - min(settings.answer_tokens, chat.context_tokens // 2)
         return ChatModel(name, chat, budget, chat.count_tokens)
     if kind == "openai":
         from rag.models.openai import open_openai
 
-        return ChatModel(name, open_openai(rest, settings), remote_budget, estimate_tokens)
+        return ChatModel(name, open_openai(rest, settings), remote_budget, token_counter(rest, settings))
+    from rag.models.providers import open_provider
+
     provider, _, model = rest.partition(":")
-    return ChatModel(name, _open_provider(provider, model, settings), remote_budget, estimate_tokens)
+    counter = token_counter(model, settings) if "openai" in provider else estimate_tokens
+    return ChatModel(name, open_provider(provider, model, settings), remote_budget, counter)
 
 
-def _open_provider(provider: str, model: str, settings: Settings) -> "BaseChatModel":
-    from langchain.chat_models import init_chat_model
+def _is_path(text: str) -> bool:
+    return "/" in text or "\\" in text or text.lower().endswith(".gguf")
 
-    try:
-        chat: BaseChatModel = init_chat_model(
-            model, model_provider=provider, timeout=settings.model_timeout, max_tokens=settings.answer_tokens
-        )
-    except ImportError as error:
-        raise ModelUnavailable(f"langchain:{provider}:{model} needs a package: {error}") from error
-    except ValueError as error:
-        raise ModelUnavailable(f"langchain:{provider}:{model} cannot be opened: {error}") from error
-    return chat
+
+def _gguf_path(text: str, settings: Settings) -> Path:
+    """The file that `gguf:NAME-or-PATH` means."""
+    if _is_path(text):
+        return Path(text).expanduser()
+    from rag.models.catalogue import find
+
+    path = find(text, settings)
+    if path is None:
+        raise ModelUnavailable(f"gguf:{text} has not been fetched: run make model NAME={text}.")
+    return path
+
+
+def _close(model: ChatModel) -> None:
+    close = getattr(model.chat, "close", None)
+    if close is not None:
+        close()
 
 
 __all__: Sequence[str] = (

@@ -1,18 +1,24 @@
 """Why a model failed, as one of a few reasons that a visitor may be told. Knows no provider's error classes."""
 
+import math
+import time
 from collections.abc import Iterator
+from email.utils import mktime_tz, parsedate_tz
 
 from rag.errors import ModelUnavailable
-from rag.prompt import ContextTooSmall
 
 _STATUS = {401: "key", 403: "key", 404: "missing", 408: "timeout", 429: "rate", 504: "timeout"}
 # Every provider has its own classes for the same few faults; their names agree well enough.
 _NAMES = {
+    "context": ("ContextTooSmall", "ContextOverflowError"),
+    "died": ("ModelDied",),
     "timeout": ("APITimeoutError", "TimeoutException", "TimeoutError", "Timeout"),
-    "broken": ("RemoteProtocolError", "ReadError", "IncompleteRead", "JSONDecodeError"),
+    "broken": ("RemoteProtocolError", "ReadError", "IncompleteRead", "JSONDecodeError", "ResponseTooLarge"),
     "unreachable": ("APIConnectionError", "ConnectError", "ConnectionError", "NetworkError"),
     "memory": ("MemoryError",),
 }
+# How servers (OpenAI, vLLM, llama-server, text-generation-inference) say that a prompt is too long for the model.
+_TOO_LONG = ("context length", "context_length", "context size", "context window", "must have less than")
 
 ADVICE = {
     "key": "its access key was not accepted: check LACERTA_OPENAI_API_KEY, or the key of its provider.",
@@ -22,24 +28,60 @@ ADVICE = {
     "missing": "the server does not know this model: check the name in LACERTA_MODELS.",
     "context": "the question does not fit into its context: raise LACERTA_CONTEXT_TOKENS.",
     "memory": "there is not enough memory: name a smaller model in LACERTA_MODELS.",
+    "empty": "it wrote nothing, or nothing but reasoning: raise LACERTA_ANSWER_TOKENS if it reasons at length.",
+    "broken": "it did not send what a server of its kind sends, or stopped in the middle: check"
+    " LACERTA_OPENAI_BASE_URL, which ends in /v1 for most servers.",
 }
 """What whoever runs the program can do, by reason."""
 
 
 def reason(error: BaseException) -> str:
-    """`key`, `unreachable`, `timeout`, `rate`, `server`, `missing`, `rejected`, `context`, `memory`, `broken`,
-    `unavailable` or `other`: the `reason_...` message that fits the error or what caused it."""
-    chain = list(_causes(error))
-    for cause in chain:
-        if isinstance(cause, ContextTooSmall):
+    """`key`, `unreachable`, `timeout`, `rate`, `server`, `missing`, `rejected`, `context`, `memory`, `broken`, `died`,
+    `unavailable` or `other`: the `reason_...` message that fits the error or what caused it.
+
+    The chain has two of its own: `empty` and `resting`.
+    """
+    causes = list(_causes(error))
+    for cause in causes:
+        names = {base.__name__ for base in type(cause).__mro__}
+        if names.intersection(_NAMES["context"]):
             return "context"
+        if names.intersection(_NAMES["died"]):
+            return "died"
         if isinstance(cause, ModelUnavailable):
             return "unavailable"
         status = getattr(cause, "status_code", None)
-        if isinstance(status, int) and status >= 400:
-            return _STATUS.get(status, "server" if status >= 500 else "rejected")
-    names = {base.__name__ for cause in chain for base in type(cause).__mro__}
+        if isinstance(status, int) and status >= 300:
+            too_long = status in (400, 413, 422) and any(text in str(cause).lower() for text in _TOO_LONG)
+            return "context" if too_long else _STATUS.get(status, "server" if status >= 500 else "rejected")
+    names = {base.__name__ for cause in causes for base in type(cause).__mro__}
     return next((reason for reason, known in _NAMES.items() if names.intersection(known)), "other")
+
+
+def retry_after(error: BaseException) -> float | None:
+    """The seconds after which a server asked to be tried again (RFC 9110, section 10.2.3), None if it did not."""
+    for cause in _causes(error):
+        headers = getattr(getattr(cause, "response", None), "headers", None)
+        if headers is None:
+            continue
+        for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+            seconds = _seconds(str(headers.get(header) or ""))
+            if seconds is not None:
+                return max(seconds * unit, 0.0)
+    return None
+
+
+def _seconds(value: str) -> float | None:
+    """Seconds from now, written as a number or as a date."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        date = parsedate_tz(value)
+        try:
+            return mktime_tz(date) - time.time() if date else None
+        except (ValueError, OverflowError):
+            return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
