@@ -24,6 +24,7 @@ class Reply:
 
     `cut_at`: the connection is cut after that many bytes of the body. `ranges`: parts can be asked for. `endless`: the
     body is sent again and again without a length. `drip`: seconds between two bytes. `silent`: seconds before it.
+    `claimed`: the length that is said to come, whatever comes.
     """
 
     body: bytes = b""
@@ -34,6 +35,7 @@ class Reply:
     endless: bool = False
     drip: float = 0.0
     silent: float = 0.0
+    claimed: int | None = None
 
 
 Script = Callable[[Request], Reply]
@@ -146,7 +148,7 @@ def _send(handler: BaseHTTPRequestHandler, request: Request, reply: Reply, stopp
             handler.wfile.write(reply.body)
         return
     if reply.status != 304:
-        handler.send_header("Content-Length", str(len(reply.body)))
+        handler.send_header("Content-Length", str(len(reply.body) if reply.claimed is None else reply.claimed))
     handler.end_headers()
     body = reply.body if reply.cut_at is None else reply.body[: reply.cut_at]
     if reply.drip:
@@ -156,7 +158,8 @@ def _send(handler: BaseHTTPRequestHandler, request: Request, reply: Reply, stopp
                 break
     else:
         handler.wfile.write(body)
-    handler.close_connection = handler.close_connection or reply.cut_at is not None or stopping.is_set()
+    broken = reply.cut_at is not None or reply.claimed is not None
+    handler.close_connection = handler.close_connection or broken or stopping.is_set()
 
 
 def _conditional(request: Request, reply: Reply) -> Reply:

@@ -1,4 +1,5 @@
-"""Embedders by name: `balanced`, `fast`, `minilm` (bundled), `sentence-transformers:NAME`, `gguf:PATH`, `openai:NAME`.
+"""Embedders by name: `balanced`, `fast`, `minilm` (bundled), `sentence-transformers:NAME`, `gguf:NAME-or-PATH`,
+`openai:NAME`.
 
 Importing this package loads no framework; each adapter loads its own when an embedder of its kind is opened.
 """
@@ -80,8 +81,9 @@ def _sentence_transformers(model: str, settings: Settings) -> Embedder:
 
 def _gguf(path: str, settings: Settings) -> Embedder:
     from rag.embed.gguf import GgufEmbedder
+    from rag.models.catalogue import find
 
-    return GgufEmbedder(Path(path).expanduser(), settings.threads)
+    return GgufEmbedder(find(path, settings) or Path(path).expanduser(), settings.threads)
 
 
 def _openai(model: str, settings: Settings) -> Embedder:

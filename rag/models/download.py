@@ -141,8 +141,8 @@ class _Transfer:
                     failures += 1
                     if failures == _ATTEMPTS:
                         raise DownloadFailed(
-                            f"{self._url}: {problem}, after {_ATTEMPTS} attempts. What came so far"
-                            f" ({position:,} bytes) is kept: run again to continue."
+                            f"{self._url}: {problem}, after {_ATTEMPTS} attempts. {position:,} bytes of it are here:"
+                            " run again to continue, or check the connection."
                         ) from problem
                     self._bar.set_postfix_str(f"{problem}, trying again")
                     time.sleep(min(max(problem.wait, wait), _LONGEST_WAIT))
