@@ -34,16 +34,22 @@ class _Invisible(dict[int, str | None]):
 _INVISIBLE = _Invisible()
 
 
-def normalise(text: str) -> str:
+def visible(text: str) -> str:
     """The text in NFC, with ligatures and detached accents composed and everything invisible removed.
 
-    Line breaks become `\\n`; line and page breaks are kept, other runs of white space become one space. Applying it
-    twice changes nothing.
+    Line breaks become `\\n`; white space stays as it is.
     """
     # What is invisible goes first: it keeps letters and their accents apart.
     text = _LINE_ENDS.sub("\n", text).translate(_INVISIBLE).translate(_LIGATURES)
-    text = unicodedata.normalize("NFC", _DETACHED.sub(_compose, text))
-    return "\n".join(line.strip(" ") for line in _SPACES.sub(" ", text).split("\n"))
+    return unicodedata.normalize("NFC", _DETACHED.sub(_compose, text))
+
+
+def normalise(text: str) -> str:
+    """The `visible` text with its line and page breaks, and other runs of white space as one space.
+
+    Applying it twice changes nothing.
+    """
+    return "\n".join(line.strip(" ") for line in _SPACES.sub(" ", visible(text)).split("\n"))
 
 
 def _compose(match: re.Match[str]) -> str:
