@@ -1,9 +1,12 @@
-"""A chat model in a GGUF file, run in this process by llama-cpp-python behind LangChain's interface."""
+"""A chat model in a GGUF file, computed by llama.cpp in a process of its own, behind LangChain's interface."""
 
-import logging
+import importlib.util
 import threading
+import time
+import weakref
+from collections import deque
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +14,78 @@ from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from pydantic import Field, PrivateAttr
+from pydantic import PrivateAttr
 
 from rag.errors import ModelUnavailable
+from rag.models.gguf_process import Answer, Child, ModelDied, ModelOutOfMemory
+from rag.prompt import ContextTooSmall
 from rag.settings import Settings
 
-_LOG = logging.getLogger(__name__)
 _MAGIC = b"GGUF"
 _TEMPERATURE = 0.2
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
-# Tokens evaluated in one step; also the longest that a cancelled prompt goes on computing.
-_BATCH = 256
+_OPTIONS = ("temperature", "max_tokens", "seed", "top_p")
+_HEARTBEAT_SECONDS = 0.1
+_END_SECONDS = 5.0
+_COUNTED_TEXTS = 4096
+# A model that dies so often within so many seconds is left alone for the rest of them.
+_DEATHS, _DEATH_SECONDS = 3, 120.0
+
+
+class Turns:
+    """One after the other, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tickets: deque[threading.Event] = deque()
+
+    def enter(self) -> threading.Event:
+        """A ticket, which is set when its turn has come; it must be given back with `leave`."""
+        ticket = threading.Event()
+        with self._lock:
+            self._tickets.append(ticket)
+            self._tickets[0].set()
+        return ticket
+
+    def position(self, ticket: threading.Event) -> int:
+        """How many come before a ticket."""
+        with self._lock:
+            return self._tickets.index(ticket)
+
+    def leave(self, ticket: threading.Event) -> None:
+        with self._lock:
+            self._tickets.remove(ticket)
+            if self._tickets:
+                self._tickets[0].set()
 
 
 class GgufChat(BaseChatModel):
-    """One generation at a time; whoever comes second waits for the lock.
+    """One generation at a time, first come, first served; what a prompt has in common with the last one is reused.
 
-    The instance keeps what it evaluated last, so a prompt that begins like the previous one costs only its end.
+    While it waits or evaluates a prompt it yields empty chunks, at most 0.1 s apart, with `queue_position` in their
+    `response_metadata` while others come before it. The last chunk tells `finish_reason`, usage and
+    `evaluated_tokens`. Closing the stream leaves the queue and stops the computation. A process that died is started
+    again at the next use. Raises ModelUnavailable, ModelDied, MemoryError or ContextTooSmall.
     """
 
-    llama: Any = Field(repr=False, exclude=True)
+    path: Path
+    wishes: dict[str, int]
     answer_tokens: int
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    _turns: Turns = PrivateAttr(default_factory=Turns)
+    _child: Child | None = PrivateAttr(default=None)
+    _deaths: deque[float] = PrivateAttr(default_factory=lambda: deque(maxlen=_DEATHS))
+    _context_tokens: int = PrivateAttr(default=0)
+    _ended: "weakref.WeakSet[Child]" = PrivateAttr(default_factory=weakref.WeakSet)
+    _closed: bool = PrivateAttr(default=False)
+    _counted: Any = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
+        # The parts of a prompt are counted one by one, most of them again and again.
+        self._counted = lru_cache(_COUNTED_TEXTS)(self._count)
 
     @property
     def _llm_type(self) -> str:
@@ -41,18 +93,80 @@ class GgufChat(BaseChatModel):
 
     @property
     def context_tokens(self) -> int:
-        """Tokens of prompt and answer together: what was allocated, but never more than the model was trained on."""
-        trained = int(self.llama.metadata.get(f"{self.llama.metadata.get('general.architecture')}.context_length", 0))
-        allocated = int(self.llama.n_ctx())
-        return min(allocated, trained) if trained else allocated
+        """Tokens of prompt and answer together; known once the model was opened."""
+        return self._context_tokens
+
+    @property
+    def process_id(self) -> int:
+        """The process that computes, 0 if there is none."""
+        child = self._child
+        return child.process_id if child is not None and child.failure is None else 0
+
+    def computed_tokens(self) -> int:
+        """Tokens of prompts and answers that the process has evaluated; stands still while nobody waits."""
+        with self._opened().ask({"do": "ping"}) as conversation:
+            return int(conversation.last()["computed"])
 
     def count_tokens(self, text: str) -> int:
-        # The tokenizer reads the vocabulary only, so it needs no lock.
-        return len(self.llama.tokenize(text.encode("utf-8"), add_bos=False, special=False))
+        """The tokens of a text within a message; does not wait for a generation that runs."""
+        return int(self._counted(text))
 
     def close(self) -> None:
+        """Ends the process at once; the model can't be used again."""
         with self._lock:
-            self.llama.close()
+            self._closed = True
+            if self._child is not None:
+                self._child.close()
+
+    def open(self) -> None:
+        """Loads the file, unless it is. Raises ModelUnavailable, or what the process died of."""
+        self._opened()
+
+    def _opened(self) -> Child:
+        child = self._started()
+        while not child.ready.wait(1.0):
+            child.look_after()
+        return self._checked(child)
+
+    def _started(self) -> Child:
+        """The process, started if there is none; its file may still be loading."""
+        with self._lock:
+            if self._closed:
+                raise ModelUnavailable(f"gguf:{self.path} was closed.")
+            if self._child is None or self._child.failure is not None:
+                recent = [at for at in self._deaths if time.monotonic() - at < _DEATH_SECONDS]
+                if len(recent) >= _DEATHS:
+                    raise ModelDied(
+                        f"gguf:{self.path} ended {_DEATHS} times within {_DEATH_SECONDS:g} s and is left alone for a"
+                        " while: name another file in LACERTA_MODELS, or lower LACERTA_CONTEXT_TOKENS."
+                    )
+                if self._child is not None:
+                    # Both at once may not fit into the memory.
+                    self._child.gone.wait(_END_SECONDS)
+                self._child = Child(self.path, self.wishes)
+            return self._child
+
+    def _checked(self, child: Child) -> Child:
+        if child.failure is not None:
+            self._note_end(child)
+            raise child.failure
+        self._context_tokens = child.context_tokens
+        return child
+
+    def _note_end(self, child: Child) -> None:
+        with self._lock:
+            if child not in self._ended:
+                self._ended.add(child)
+                self._deaths.append(time.monotonic())
+
+    def _count(self, text: str) -> int:
+        child = self._opened()
+        with child.ask({"do": "count", "text": text}) as conversation:
+            try:
+                return int(conversation.last()["count"])
+            except ModelDied:
+                self._note_end(child)
+                raise
 
     def _stream(
         self,
@@ -61,25 +175,59 @@ class GgufChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **options: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        with self._lock:
-            # Leaving the loop early closes the generator, and with it the computation.
-            for part in self.llama.create_chat_completion(
-                self._as_dictionaries(messages),
-                stop=stop or [],
-                stream=True,
-                max_tokens=self.answer_tokens,
-                temperature=_TEMPERATURE,
-                **options,
-            ):
-                choice = part["choices"][0]
-                text = choice["delta"].get("content") or ""
-                finish = choice.get("finish_reason")
-                information = {"finish_reason": finish} if finish else {}
-                message = AIMessageChunk(content=text, response_metadata=information)
-                chunk = ChatGenerationChunk(message=message, generation_info=information)
-                if run_manager and text:
-                    run_manager.on_llm_new_token(text, chunk=chunk)
-                yield chunk
+        sampling = {"max_tokens": self.answer_tokens, "temperature": _TEMPERATURE, "stop": list(stop or ())}
+        sampling |= {name: options[name] for name in _OPTIONS if options.get(name) is not None}
+        turns = [{"role": _ROLES[message.type], "content": str(message.text)} for message in messages]
+        ticket = self._turns.enter()
+        try:
+            while not ticket.is_set():
+                yield _chunk("", queue_position=self._turns.position(ticket))
+                ticket.wait(_HEARTBEAT_SECONDS)
+            child = self._started()
+            while not child.ready.wait(_HEARTBEAT_SECONDS):
+                child.look_after()
+                yield _chunk("")
+            self._checked(child)
+            with child.ask({"do": "generate", "messages": turns, "sampling": sampling}) as conversation:
+                answer: Answer | None = {}
+                while answer is None or "done" not in answer:
+                    try:
+                        answer = conversation.next(_HEARTBEAT_SECONDS)
+                    except ModelDied:
+                        self._note_end(child)
+                        raise
+                    chunk = self._as_chunk(answer)
+                    if run_manager and chunk.text:
+                        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+        finally:
+            self._turns.leave(ticket)
+
+    def _as_chunk(self, answer: Answer | None) -> ChatGenerationChunk:
+        if answer is None:
+            return _chunk("")
+        if "error" in answer:
+            raise self._failed(answer)
+        if "done" not in answer:
+            return _chunk(answer["text"])
+        chunk = _chunk(answer["text"], finish_reason=answer["done"], evaluated_tokens=answer["evaluated"])
+        chunk.message.usage_metadata = UsageMetadata(  # type: ignore[attr-defined]
+            input_tokens=answer["prompt"],
+            output_tokens=answer["completion"],
+            total_tokens=answer["prompt"] + answer["completion"],
+        )
+        return chunk
+
+    def _failed(self, answer: Answer) -> Exception:
+        text = f"gguf:{self.path}: {answer['error']}"
+        match answer["kind"]:
+            case "context":
+                return ContextTooSmall(f"{text}: raise LACERTA_CONTEXT_TOKENS, or ask something shorter.")
+            case "memory":
+                return ModelOutOfMemory(f"{text}: name a smaller file, or lower LACERTA_CONTEXT_TOKENS.")
+            case "template":
+                return ModelUnavailable(f"{text}: name another file in LACERTA_MODELS.")
+        return ModelDied(text)
 
     def _generate(
         self,
@@ -90,27 +238,10 @@ class GgufChat(BaseChatModel):
     ) -> ChatResult:
         return generate_from_stream(self._stream(messages, stop, run_manager, **options))
 
-    def _as_dictionaries(self, messages: list[BaseMessage]) -> list[dict[str, str]]:
-        turns = [{"role": _ROLES[message.type], "content": str(message.text)} for message in messages]
-        template = self.llama.metadata.get("tokenizer.chat_template", "")
-        # Some templates (Gemma's first ones) refuse a system message: the user's first one carries it instead.
-        if "System role not supported" in template and len(turns) > 1 and turns[0]["role"] == "system":
-            system, first, *rest = turns
-            return [{"role": first["role"], "content": f"{system['content']}\n\n{first['content']}"}, *rest]
-        return turns
 
-
-@cache
-def _log_quietly() -> Any:
-    """Sends what llama.cpp would write to stderr to the log; the result must live as long as the library does."""
-    import llama_cpp
-
-    @llama_cpp.llama_log_callback
-    def log(level: int, text: bytes, data: Any) -> None:
-        _LOG.debug("%s", text.decode("utf-8", errors="replace").rstrip())
-
-    llama_cpp.llama_log_set(log, None)
-    return log
+def _chunk(text: str, **metadata: Any) -> ChatGenerationChunk:
+    message = AIMessageChunk(content=text, response_metadata=metadata)
+    return ChatGenerationChunk(message=message, generation_info=metadata)
 
 
 def open_gguf(path: Path, settings: Settings) -> GgufChat:
@@ -127,24 +258,20 @@ def open_gguf(path: Path, settings: Settings) -> GgufChat:
             f"gguf:{path} is not a GGUF file: it begins with {magic!r} instead of {_MAGIC!r}. Download it again, or"
             " name another file in LACERTA_MODELS."
         )
+    if importlib.util.find_spec("llama_cpp") is None:
+        raise ModelUnavailable(f"gguf:{path} needs llama-cpp-python: run make extra EXTRA=gguf.")
+    wishes = {
+        "context_tokens": settings.context_tokens,
+        "threads": settings.threads,
+        "gpu_layers": settings.gpu_layers,
+    }
+    chat = GgufChat(path=path, wishes=wishes, answer_tokens=settings.answer_tokens)
     try:
-        from llama_cpp import Llama
-    except ImportError as error:
-        raise ModelUnavailable(f"gguf:{path} needs llama-cpp-python: run make extra EXTRA=gguf.") from error
-    _log_quietly()
-    try:
-        llama = Llama(
-            str(path),
-            n_ctx=settings.context_tokens or 4096,
-            n_batch=_BATCH,
-            n_threads=settings.threads or None,
-            n_threads_batch=settings.threads or None,
-            verbose=False,
-        )
-    # llama.cpp reports a broken or unsupported file, and memory that does not suffice, in the same few ways.
-    except (ValueError, RuntimeError, AssertionError, OSError, MemoryError) as error:
-        raise ModelUnavailable(
-            f"gguf:{path} cannot be loaded ({error}). The file may be damaged, of a kind this llama-cpp-python does not"
-            " know, or too large for the memory: download it again, or name a smaller one in LACERTA_MODELS."
-        ) from error
-    return GgufChat(llama=llama, answer_tokens=settings.answer_tokens)
+        chat.open()
+    except BaseException:
+        chat.close()
+        raise
+    return chat
+
+
+__all__ = ("GgufChat", "ModelDied", "ModelOutOfMemory", "Turns", "open_gguf")

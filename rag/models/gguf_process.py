@@ -1,0 +1,251 @@
+"""The child process that computes a GGUF model, seen from its parent: started, asked, watched, ended.
+
+The other end is `rag.models.gguf_worker`. Knows nothing of messages or of LangChain.
+"""
+
+import contextlib
+import itertools
+import json
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rag.errors import LacertaError, ModelUnavailable
+from rag.settings import ROOT
+
+_LOG = logging.getLogger(__name__)
+LOAD_SECONDS = 300.0
+"""What loading may take: a large file from a slow disk."""
+# The child answers a ping at any time, unless it hangs; a machine that swaps is slow to.
+_QUIET_SECONDS, _SILENT_SECONDS = 10.0, 60.0
+_SECRETS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+# How llama.cpp and the C++ library complain of memory.
+_MEMORY_WORDS = ("bad_alloc", "failed to allocate", "unable to allocate", "out of memory", "MemoryError")
+_LAST_LINES = 20
+_END_SECONDS = 5.0
+
+Answer = dict[str, Any]
+
+
+class ModelDied(LacertaError):
+    """The process that computes a model ended in the midst of its work; it is started again at the next use."""
+
+
+class ModelOutOfMemory(ModelDied, MemoryError):
+    """The process ended because memory ran out, or what points to that."""
+
+
+class Child:
+    """A running process; `ready` is set when its model is loaded or when it has failed. Threads may share it.
+
+    When it ends, whoever waits gets `failure`, and `gone` is set when its memory is free.
+    """
+
+    def __init__(self, path: Path, wishes: Mapping[str, int]) -> None:
+        """Starts it; the file is loaded meanwhile."""
+        self.label = f"gguf:{path}"
+        self.ready, self.gone = threading.Event(), threading.Event()
+        self.failure: Exception | None = None
+        self.context_tokens = 0
+        self._lock = threading.Lock()
+        self._waiting: dict[int, queue.SimpleQueue[Answer | None]] = {}
+        self._numbers = itertools.count(1)
+        self._started = self._heard = time.monotonic()
+        self._pinged = 0.0
+        self._errors: deque[str] = deque(maxlen=_LAST_LINES)
+        self._process = _start()
+        self._listeners = [
+            threading.Thread(target=listen, name=f"gguf-{self._process.pid}", daemon=True)
+            for listen in (self._hear, self._hear_errors)
+        ]
+        for listener in self._listeners:
+            listener.start()
+        self._send({"path": str(path), **wishes})
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    def ask(self, request: Mapping[str, Any]) -> "Conversation":
+        """Sends a request; its answers are read from what is returned, which must be closed."""
+        number = next(self._numbers)
+        answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        with self._lock:
+            self._waiting[number] = answers
+            # Whoever comes after the end is not told any more by the thread that noticed it.
+            if self.failure is not None:
+                answers.put(None)
+        self._send({**request, "id": number})
+        return Conversation(self, number, answers)
+
+    def look_after(self) -> None:
+        """Ends a process that hangs; whoever waits for it calls this now and then."""
+        now = time.monotonic()
+        if not self.ready.is_set():
+            if now - self._started > LOAD_SECONDS:
+                self._end(
+                    ModelUnavailable(f"{self.label} was not loaded within {LOAD_SECONDS:g} s: try a smaller file.")
+                )
+        elif now - self._heard > _SILENT_SECONDS and self._pinged > self._heard:
+            self._end(ModelDied(f"{self.label} gave no sign of life for {_SILENT_SECONDS:g} s and was ended."))
+        elif now - max(self._heard, self._pinged) > _QUIET_SECONDS:
+            self._pinged = now
+            self._send({"do": "ping", "id": 0})
+
+    def close(self) -> None:
+        """Ends the process at once."""
+        self._end(ModelUnavailable(f"{self.label} was closed."))
+
+    def forget(self, number: int, finished: bool) -> None:
+        with self._lock:
+            self._waiting.pop(number, None)
+        if not finished:
+            self._send({"do": "cancel", "id": number})
+
+    def _send(self, request: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        line = json.dumps(request).encode() + b"\n"
+        # The end of the process is noticed by whoever listens to it.
+        with self._lock, contextlib.suppress(BrokenPipeError, ValueError):
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+
+    def _hear(self) -> None:
+        assert self._process.stdout is not None
+        # A process that is killed in the midst of a line leaves half of one.
+        with self._process.stdout as lines, contextlib.suppress(ValueError):
+            for line in lines:
+                answer = json.loads(line)
+                self._heard = time.monotonic()
+                if "id" not in answer:
+                    self._loaded(answer)
+                elif (answers := self._waiting.get(answer["id"])) is not None:
+                    answers.put(answer)
+        self._end(None)
+
+    def _loaded(self, answer: Answer) -> None:
+        if "ready" in answer:
+            about = answer["ready"]
+            self.context_tokens = about["context"]
+            _LOG.info(
+                "%s: a context of %d tokens (%s), %d threads, loaded in %.1f s, process %d",
+                self.label,
+                about["context"],
+                about["reason"],
+                about["threads"],
+                time.monotonic() - self._started,
+                self._process.pid,
+            )
+            self.ready.set()
+        elif "error" in answer:
+            text = f"{self.label} cannot be loaded: {answer['error']}"
+            self._end(ModelOutOfMemory(text) if answer["kind"] == "memory" else ModelUnavailable(text))
+
+    def _hear_errors(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as lines:
+            for line in lines:
+                text = line.decode("utf-8", errors="replace").rstrip()
+                self._errors.append(text)
+                _LOG.debug("%s: %s", self.label, text)
+
+    def _end(self, failure: Exception | None) -> None:
+        """Ends the process, if it still runs, and tells all who wait why: `failure`, or what it died of."""
+        with self._lock:
+            # Before the thread that listens finds a process that was killed.
+            self.failure = self.failure or failure
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if failure is not None or not self._waits_for_end():
+                os.killpg(self._process.pid, signal.SIGKILL)
+        code = self._process.wait()
+        errors = self._listeners[-1]
+        if threading.current_thread() is not errors:
+            errors.join(_END_SECONDS)
+        with self._lock:
+            if self.failure is None:
+                self.failure = self._cause(code)
+                _LOG.warning("%s", self.failure)
+            waiting = list(self._waiting.values())
+            with contextlib.suppress(BrokenPipeError):
+                assert self._process.stdin is not None
+                self._process.stdin.close()
+        self.ready.set()
+        self.gone.set()
+        for answers in waiting:
+            answers.put(None)
+
+    def _waits_for_end(self) -> bool:
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _cause(self, code: int) -> ModelDied:
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
+        last = next((line for line in reversed(self._errors) if line.strip()), "")
+        text = f"{self.label}: its process {self._process.pid} ended {how}" + (f" ({last[:200]})" if last else "")
+        # Nobody else ends a process by SIGKILL as often as a system that is out of memory.
+        if code == -signal.SIGKILL or any(word in line for line in self._errors for word in _MEMORY_WORDS):
+            return ModelOutOfMemory(
+                f"{text}, which points to a lack of memory: name a smaller file in LACERTA_MODELS or lower"
+                " LACERTA_CONTEXT_TOKENS."
+            )
+        return ModelDied(f"{text}. It is started again at the next question.")
+
+
+class Conversation:
+    """A request and its answers; closing it before the last one cancels it. For one thread."""
+
+    def __init__(self, child: Child, number: int, answers: "queue.SimpleQueue[Answer | None]") -> None:
+        self._child, self._number, self._answers = child, number, answers
+        self._finished = False
+
+    def __enter__(self) -> "Conversation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.forget(self._number, self._finished)
+
+    def next(self, seconds: float) -> Answer | None:
+        """The next answer, None if there is none within `seconds`. Raises what the process died of."""
+        try:
+            answer = self._answers.get(timeout=seconds)
+        except queue.Empty:
+            self._child.look_after()
+            return None
+        self._finished = answer is None or "text" not in answer or "done" in answer
+        if answer is None:
+            assert self._child.failure is not None
+            raise self._child.failure
+        return answer
+
+    def last(self) -> Answer:
+        """The answer of a request that has one only. Raises what the process died of."""
+        while (answer := self.next(1.0)) is None:
+            pass
+        return answer
+
+
+def _start() -> "subprocess.Popen[bytes]":
+    environment = {name: value for name, value in os.environ.items() if not any(s in name for s in _SECRETS)}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+    return subprocess.Popen(
+        # Without -P, modules would be looked for in the folder that the program was called from.
+        [sys.executable, "-P", "-m", "rag.models.gguf_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        # Ctrl-C goes to the parent, which then ends the child.
+        start_new_session=True,
+    )
