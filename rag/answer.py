@@ -1,38 +1,39 @@
 """From a question to a streamed, cited answer: the whole way, with everything that is opened once and shared."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rag import extractive
 from rag.cite import Checked, check
-from rag.embed import embedding_fingerprint, load_embedder
+from rag.conversation import Memory, carry_over, condensed, needs_context
+from rag.courtesy import courtesy
 from rag.errors import ConfigurationError, IndexUnavailable, LacertaError, ModelUnavailable
 from rag.filters import allowed_documents
-from rag.glossary import Glossary
+from rag.generate import Reply, Writer
 from rag.index import Index, current_version
 from rag.languages import OTHER, detect
 from rag.models import EXTRACTIVE, ChatModel, ModelCache, model_names, public_name
 from rag.models.chain import Chain, Generation
-from rag.prompt import NO_ANSWER, build_messages
-from rag.rerank import Reranker, load_reranker
+from rag.prompt import build_condense
+from rag.refusal import declines, refusal, without_the_word
 from rag.retrieve import retrieve
-from rag.settings import LANGUAGES, Domain, Settings, domain_names, load_domain
-from rag.templates import Prompts, load_prompts
+from rag.settings import LANGUAGES, Domain, Settings
+from rag.shared import Shared
+from rag.templates import Prompts
 from rag.text import normalise
-from rag.types import Answer, Embedder, Event, Failed, Finished, Question, Retrieval, Retrieved, Token
+from rag.types import Answer, Event, Failed, Finished, Question, Retrieval, Retrieved, Token
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 _LOG = logging.getLogger(__name__)
 
-# Models like to dress up the word that says they have no answer.
-_NO_ANSWER_WITHIN = 40
+# What a model may take to make a follow-up whole, before the words of the last question are carried over instead.
+_CONDENSE_SECONDS = 8.0
+_CONDENSE_CHARACTERS = 400
 
 
 class QuestionFailed(LacertaError):
@@ -44,35 +45,34 @@ class QuestionFailed(LacertaError):
 
 
 @dataclass(slots=True)
-class _OpenIndex:
-    """An index with the number of questions that read it now; closed when retired and read by none."""
+class _Asked:
+    """A question on its way to an answer. `searched` is what is searched for in place of what was asked."""
 
-    version: str
-    index: Index
-    readers: int = 0
-    retired: bool = False
+    question: Question
+    domain: Domain
+    prompts: Prompts
+    cancelled: Callable[[], bool]
+    started: float
+    searched: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.searched or self.question.text
 
 
 class Engine:
-    """Everything opened once and shared: domains, indexes, embedder, models. Thread-safe.
+    """Answers questions to the domains. Thread-safe.
 
     Raises ConfigurationError at once if a domain, a prompt or the name of a model is wrong.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.domains: dict[str, Domain] = {name: load_domain(settings, name) for name in domain_names(settings)}
-        self._glossaries = {
-            name: Glossary.load(domain.folder / "glossary.csv") for name, domain in self.domains.items()
-        }
-        self._prompts = {name: load_prompts(settings.prompts, name) for name in ("", *self.domains)}
+        self._shared = Shared(settings)
+        self.domains = self._shared.domains
         self._models = ModelCache(settings)
         self._chain = Chain(model_names(settings), self._models)
-        self._embedder: Embedder | None = None
-        self._reranker: Reranker | None = None
-        self._embedder_lock = threading.Lock()
-        self._indexes: dict[str, _OpenIndex] = {}
-        self._index_lock = threading.Lock()
+        self._memory = Memory()
 
     def search(self, question: Question, limit: int = 10) -> Retrieval:
         """The `limit` best passages for a question. Raises LacertaError where it can't be asked or there is no index.
@@ -80,12 +80,12 @@ class Engine:
         A text in a fourth language is searched for as it is.
         """
         domain = self._domain(question)
-        self._refuse_text(question, self._prompts_for(question, domain.name))
+        self._refuse_text(question)
         language = detect(question.text)
         if language == OTHER:
             language = question.language or OTHER
-        with self._index(domain.name) as index:
-            return self._retrieve(question, language, domain, index, limit)
+        with self._shared.index(domain.name) as index:
+            return self._retrieve(question, question.text, language, domain, index, limit)
 
     def ask(self, question: Question) -> Answer:
         """The finished answer. Raises QuestionFailed, with the visitor's sentence, where `stream` ends in Failed."""
@@ -97,13 +97,14 @@ class Engine:
         raise LacertaError("The answer ended without a result.")
 
     def stream(self, question: Question, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Event]:
-        """Retrieved, then Token as often as needed, then Finished; or Failed. Never raises for a fault.
+        """Retrieved, then Waiting and Token as often as needed, then Finished; or Failed. Never raises for a fault.
 
-        When `cancelled()` becomes true, the answer ends with what there is by then.
+        Retrieved comes a second time where a model understood a follow-up better than its words alone. When
+        `cancelled()` becomes true, the answer ends with what there is by then.
         """
-        prompts = self._prompts_for(question, question.domain)
+        prompts = self._shared.prompts(question.domain, question.interface_language)
         try:
-            yield from self._stream(question, prompts, cancelled)
+            yield from self._stream(question, cancelled)
         except QuestionFailed as failure:
             yield Failed(failure.code, str(failure))
         except IndexUnavailable as error:
@@ -121,40 +122,46 @@ class Engine:
 
     def warm_up(self) -> None:
         """Loads the embedder and opens the indexes that exist, so that the first question need not wait."""
-        self._shared_embedder().embed_query("warm")
+        self._shared.embedder().embed_query("warm")
         for name in self.domains:
             if current_version(self.settings, name) is not None:
                 try:
-                    with self._index(name):
+                    with self._shared.index(name):
                         pass
                 except IndexUnavailable as error:
                     _LOG.warning("%s", error)
 
     def close(self) -> None:
         """Closes indexes and models. Questions that are being answered end first."""
-        with self._index_lock:
-            for held in self._indexes.values():
-                self._retire(held)
-            self._indexes.clear()
+        self._shared.close()
         self._models.close()
 
-    def _stream(self, question: Question, prompts: Prompts, cancelled: Callable[[], bool]) -> Iterator[Event]:
+    def _stream(self, question: Question, cancelled: Callable[[], bool]) -> Iterator[Event]:
         started = time.perf_counter()
         domain = self._domain(question)
-        self._refuse_text(question, prompts)
-        detected = detect(question.text)
+        self._refuse_text(question)
+        detected = detect(question.text, _spoken_before(question))
         language = question.language or detected
+        if domain.small_talk:
+            # "Szia" alone is too short to tell its language otherwise; "Hello" is said in two.
+            for spoken in dict.fromkeys((question.language or question.interface_language, language, *LANGUAGES)):
+                if kind := courtesy(question.text, spoken):
+                    yield self._courtesy(domain, kind, spoken, started)
+                    return
         if language not in LANGUAGES:
+            prompts = self._shared.prompts(domain.name, question.interface_language)
             raise QuestionFailed("language", prompts.message("other_language"))
-        prompts = self._prompts[domain.name][language]
-        with self._index(domain.name) as index:
-            spoken = detected if detected != OTHER else language
-            retrieval = self._retrieve(question, spoken, domain, index, domain.retrieval.passages, join=True)
+        asked = _Asked(question, domain, self._shared.prompts(domain.name, language), cancelled, started)
+        with self._shared.index(domain.name) as index:
+            retrieval: Retrieval | None = None
+            for retrieval in self._found(asked, detected if detected != OTHER else language, index):
+                yield Retrieved(retrieval, asked.searched)
             documents = len(index.manifest.documents)
+        assert retrieval is not None
         timings = {**retrieval.timings, "retrieval": time.perf_counter() - started}
-        yield Retrieved(retrieval)
+        refused = Checked(refusal(domain, asked.prompts, documents, retrieval.hits), (), ())
 
-        def finished(checked: Checked, model: str, notices: tuple[str, ...] = (), answerable: bool = True) -> Finished:
+        def finished(checked: Checked, reply: Reply, notices: tuple[str, ...] = (), model: str = "") -> Finished:
             timings["total"] = time.perf_counter() - started
             return Finished(
                 Answer(
@@ -166,97 +173,125 @@ class Engine:
                     model=model,
                     hits=retrieval.hits,
                     timings=timings,
-                    answerable=answerable,
+                    answerable=checked is not refused,
                     notices=notices,
+                    failures=tuple(reply.generation.failures),
+                    question=asked.searched,
+                    usage=reply.generation.usage,
                 )
             )
 
-        refusal = Checked(_refusal(domain, prompts, documents), (), ())
         if not retrieval.hits or retrieval.confidence < domain.retrieval.refuse_below:
-            yield finished(refusal, "", answerable=False)
+            yield finished(refused, Reply())
             return
-        generation = Generation()
-        text = ""
-        shown = 0
-        for piece in self._chain.stream(generation, self._messages(question, domain, prompts, retrieval), cancelled):
-            timings.setdefault("first_token", time.perf_counter() - started)
-            text += piece
-            # A model may be about to say that it has no answer: that word is never shown.
-            if not NO_ANSWER.startswith(text.strip()[: len(NO_ANSWER)]):
-                yield Token(text[shown:])
-                shown = len(text)
-        notices = _notices(generation, prompts)
-        model = public_name(generation.model)
+        title = domain.title[language]
+        writer = Writer(self._chain, asked.prompts, title, question, asked.text, retrieval, self._memory, cancelled)
+        for event in writer.stream():
+            if isinstance(event, Token):
+                timings.setdefault("first_token", time.perf_counter() - started)
+            yield event
+        reply = writer.reply
+        notices = _notices(reply.generation, asked.prompts)
+        model = public_name(reply.generation.model)
         if cancelled():
-            notices += (prompts.message("cancelled"),)
-        if generation.model != EXTRACTIVE:
-            if retrieval.confidence < domain.retrieval.hedge_below:
-                notices += (prompts.message("uncertain"),)
-            if NO_ANSWER in text[:_NO_ANSWER_WITHIN]:
-                yield finished(refusal, model, notices, answerable=False)
-                return
-            if text[shown:]:
-                yield Token(text[shown:])
-            yield finished(check(text, retrieval.hits, language, self._shared_embedder()), model, notices)
+            notices += (asked.prompts.message("cancelled"),)
+        if reply.prompt is not None and reply.generation.model != EXTRACTIVE:
+            if declines(reply.text, language):
+                answer = finished(refused, reply, notices, model)
+            else:
+                checked = check(without_the_word(reply.text), reply.prompt.passages, language, self._shared.embedder())
+                notices += _doubts(checked, reply, retrieval, asked)
+                answer = finished(checked, reply, notices, model)
+            writer.remember(answer.answer.text)
+            yield answer
             return
         if cancelled():
-            yield finished(Checked("", (), ()), model, notices)
+            yield finished(Checked("", (), ()), reply, notices, model)
             return
-        checked = extractive.answer(question.text, retrieval, self._shared_embedder())
+        checked = extractive.answer(asked.text, retrieval, self._shared.embedder())
         if not checked.text:
-            yield finished(refusal, "", notices, answerable=False)
+            yield finished(refused, reply, notices)
             return
-        framing = _framing(checked, retrieval, domain, language, prompts)
+        framing = _framing(checked, retrieval, domain, language, asked.prompts)
         checked = replace(checked, text=f"{framing}\n\n{checked.text}")
         timings.setdefault("first_token", time.perf_counter() - started)
         yield Token(checked.text)
-        yield finished(checked, EXTRACTIVE, notices)
+        yield finished(checked, reply, notices, EXTRACTIVE)
 
-    def _messages(
-        self, question: Question, domain: Domain, prompts: Prompts, retrieval: Retrieval
-    ) -> "Callable[[ChatModel], list[BaseMessage]]":
-        def messages(model: ChatModel) -> "list[BaseMessage]":
-            return build_messages(
-                prompts,
-                domain.title[prompts.language],
-                question.text,
-                retrieval.hits,
-                retrieval.terms,
-                question.history,
-                model.count_tokens,
-                model.budget,
-            ).messages
+    def _found(self, asked: _Asked, language: str, index: Index) -> Iterator[Retrieval]:
+        """What was found: for a follow-up first by the words of the question before, then as a model understands it.
 
-        return messages
+        Sets `asked.searched` before each.
+        """
+        question, domain = asked.question, asked.domain
+
+        def found(text: str) -> Retrieval:
+            return self._retrieve(question, text, language, domain, index, domain.retrieval.passages, join=True)
+
+        if not question.history:
+            yield found(question.text)
+            return
+        carried = carry_over(question.text, language, question.history)
+        if not needs_context(question.text, language, question.history):
+            retrieval = found(question.text)
+            if carried and retrieval.confidence < domain.retrieval.refuse_below:
+                # It may be a follow-up that does not look like one.
+                other = found(carried)
+                if other.confidence >= domain.retrieval.refuse_below:
+                    asked.searched, retrieval = carried, other
+            yield retrieval
+            return
+        asked.searched = carried
+        yield found(asked.text)
+
+        def condense(model: ChatModel) -> "list[BaseMessage]":
+            past = self._memory.recall(Memory.key(domain.name, asked.prompts.language, model.name, question.history))
+            title = domain.title[asked.prompts.language]
+            return build_condense(
+                asked.prompts, title, question.text, question.history, model.count_tokens, model.budget, past
+            )
+
+        written = self._chain.complete(condense, asked.cancelled, _CONDENSE_SECONDS, _CONDENSE_CHARACTERS)
+        understood = condensed(written, question.text, language) if written else ""
+        if understood and understood != asked.searched and not asked.cancelled():
+            asked.searched = understood
+            yield found(understood)
 
     def _retrieve(
-        self, question: Question, language: str, domain: Domain, index: Index, limit: int, join: bool = False
+        self, question: Question, text: str, language: str, domain: Domain, index: Index, limit: int, join: bool = False
     ) -> Retrieval:
         try:
             documents = allowed_documents(question.filters, index.manifest)
         except ConfigurationError as error:
             raise QuestionFailed("filter", str(error)) from error
         return retrieve(
-            normalise(question.text),
+            normalise(text),
             language,
             index,
-            self._shared_embedder(),
-            self._glossaries[domain.name],
+            self._shared.embedder(),
+            self._shared.glossaries[domain.name],
             domain.retrieval,
             limit,
             documents,
-            self._shared_reranker(),
+            self._shared.reranker(),
             join,
         )
 
+    def _courtesy(self, domain: Domain, kind: str, language: str, started: float) -> Finished:
+        prompts = self._shared.prompts(domain.name, language)
+        text = prompts.message(kind, **({"domain": domain.title[prompts.language]} if kind == "greeting" else {}))
+        timings = {"total": time.perf_counter() - started}
+        return Finished(Answer(text, (), (), 1.0, prompts.language, "", (), timings, courtesy=True))
+
     def _domain(self, question: Question) -> Domain:
         if question.domain not in self.domains:
-            prompts = self._prompts_for(question, "")
+            prompts = self._shared.prompts("", question.interface_language)
             raise QuestionFailed("unknown_domain", prompts.message("unknown_domain", domain=question.domain))
         return self.domains[question.domain]
 
-    def _refuse_text(self, question: Question, prompts: Prompts) -> None:
+    def _refuse_text(self, question: Question) -> None:
         """Raises QuestionFailed for a text that is empty or too long."""
+        prompts = self._shared.prompts(question.domain, question.interface_language)
         limit = self.settings.question_characters
         if not normalise(question.text[: limit + 1]).strip():
             raise QuestionFailed("empty_question", prompts.message("empty_question"))
@@ -264,61 +299,24 @@ class Engine:
             message = prompts.message("too_long", length=len(question.text), limit=limit)
             raise QuestionFailed("too_long", message)
 
-    def _prompts_for(self, question: Question, domain: str) -> Prompts:
-        """The prompts in the visitor's own language, for what is said before the question is understood."""
-        language = question.interface_language if question.interface_language in LANGUAGES else "en"
-        return self._prompts[domain if domain in self.domains else ""][language]
 
-    def _shared_embedder(self) -> Embedder:
-        with self._embedder_lock:
-            if self._embedder is None:
-                self._embedder = load_embedder(self.settings.embedder, self.settings)
-            return self._embedder
-
-    def _shared_reranker(self) -> Reranker | None:
-        with self._embedder_lock:
-            if self._reranker is None and self.settings.reranker:
-                self._reranker = load_reranker(self.settings.reranker, self.settings)
-            return self._reranker
-
-    @contextmanager
-    def _index(self, name: str) -> Iterator[Index]:
-        """The current version of a domain's index, held open while it is read. Raises IndexUnavailable."""
-        embedder = embedding_fingerprint(self._shared_embedder())
-        with self._index_lock:
-            held = self._indexes.get(name)
-            version = current_version(self.settings, name)
-            if held is None or held.version != version:
-                # The old version stays, and serves, if the new one can't be opened.
-                opened = _OpenIndex(version or "", Index.open(self.settings, name, embedder))
-                if held is not None:
-                    self._retire(held)
-                held = self._indexes[name] = opened
-            held.readers += 1
-        try:
-            yield held.index
-        finally:
-            with self._index_lock:
-                held.readers -= 1
-                if held.retired and not held.readers:
-                    held.index.close()
-
-    @staticmethod
-    def _retire(held: _OpenIndex) -> None:
-        held.retired = True
-        if not held.readers:
-            held.index.close()
+def _spoken_before(question: Question) -> str:
+    """The language of the conversation: a follow-up of a name or a number alone has none of its own."""
+    asked = [turn.text for turn in question.history if turn.role == "user"]
+    return detect(asked[-1]) if asked else "en"
 
 
-def _refusal(domain: Domain, prompts: Prompts, documents: int) -> str:
-    title = domain.title[prompts.language]
-    searched = prompts.message("refusal_documents", count=documents)
-    text = prompts.message("refusal", domain=title, documents=searched)
-    contact = domain.contact.get(prompts.language)
-    if not contact:
-        return text
-    # A domain may give a name and an address, or a whole sentence of its own.
-    return f"{text} {contact if contact.endswith('.') else prompts.message('refusal_contact', contact=contact)}"
+def _doubts(checked: Checked, reply: Reply, retrieval: Retrieval, asked: _Asked) -> tuple[str, ...]:
+    """What the visitor should know of a model's answer: its language, its confidence, sentences without support."""
+    doubts = []
+    if reply.wrong_language:
+        doubts.append(asked.prompts.message("wrong_language"))
+    if retrieval.confidence < asked.domain.retrieval.hedge_below:
+        doubts.append(asked.prompts.message("uncertain"))
+    unsupported = sum(not sentence.supported for sentence in checked.sentences)
+    if unsupported:
+        doubts.append(asked.prompts.message("unsupported", count=unsupported))
+    return tuple(doubts)
 
 
 def _framing(checked: Checked, retrieval: Retrieval, domain: Domain, language: str, prompts: Prompts) -> str:

@@ -22,7 +22,8 @@ _DECLINES = {
         r"\b(?:passages?|documents?|text|sources?|context|information)\b[^.]{0,60}\b(?:(?:do|does|did|is|are|was|were|can)"
         r"(?:\s+not|n['’]t)|cannot|no)\b[^.]{0,40}\b(?:contain|mention|state|say|provide|include|give|answer|specif\w+|"
         r"information|discuss\w*|address\w*|available|found|cover)"
-        r"|\b(?:no|not enough) (?:information|answer|mention)\b[^.]{0,60}\b(?:passages?|documents?|text|sources?|context)"
+        r"|\b(?:no|not enough) (?:information|answer|mention)\b[^.]{0,60}"
+        r"\b(?:passages?|documents?|text|sources?|context)"
         r"|\b(?:not|n['’]t) (?:mentioned|stated|given|found|specified|contained|provided)\b[^.]{0,40}"
         r"\b(?:passages?|documents?|text|sources?|context)",
         re.IGNORECASE,
@@ -30,8 +31,9 @@ _DECLINES = {
     "hu": re.compile(
         r"\b(?:szövegrész\w*|dokumentum\w*|szöveg\w*|forrás\w*|anyag\w*)\b[^.]{0,60}\b(?:nem|nincs\w*|sem)\b[^.]{0,40}"
         r"(?:tartalmaz|szerepel|található|említ|derül|ad|adnak|válasz|információ|közöl|írj|esik)\w*"
-        r"|\b(?:nem|nincs)\b[^.]{0,40}\b(?:tartalmaz\w*|szerepel\w*|található\w*|derül ki|említ\w*|információ\w*|válasz\w*)\b"
-        r"[^.]{0,60}\b(?:szövegrész\w*|dokumentum\w*|szöveg\w*|forrás\w*|anyag\w*)",
+        r"|\b(?:nem|nincs)\b[^.]{0,40}"
+        r"\b(?:tartalmaz\w*|szerepel\w*|található\w*|derül ki|említ\w*|információ\w*|válasz\w*)\b[^.]{0,60}"
+        r"\b(?:szövegrész\w*|dokumentum\w*|szöveg\w*|forrás\w*|anyag\w*)",
         re.IGNORECASE,
     ),
     "ko": re.compile(

@@ -14,7 +14,6 @@ from rag.index import Index, current_version
 from rag.rerank import Reranker, load_reranker
 from rag.settings import LANGUAGES, Domain, Settings, domain_names, load_domain
 from rag.templates import Prompts, load_prompts
-from rag.templates import Prompts, load_prompts
 from rag.types import Embedder
 
 
