@@ -61,9 +61,9 @@ def _latin(text: str, default: str) -> str:
     if max(map(len, words), default=0) < 3:
         return default
     shares = {language: sum(word in known for word in words) for language, known in _FUNCTION_WORDS.items()}
-    sample = " ".join(words)[:_SAMPLE]
+    sample = " ".join(words)
     if len(words) >= _OTHER_MINIMUM_WORDS and max(shares.values()) * 5 < len(words):
-        language, probability = _identifier(None).classify(sample)
+        language, probability = _identifier(None).classify(sample[:_SAMPLE])
         if language not in ("en", "hu") and probability >= _OTHER_MINIMUM_PROBABILITY:
             return OTHER
     shares["hu"] += len(set(_HUNGARIAN_LETTERS.findall(text)))
@@ -72,6 +72,11 @@ def _latin(text: str, default: str) -> str:
     if len(words) <= _FEW_WORDS and default != "en":
         return default
     return str(_identifier(("en", "hu")).classify(sample)[0])
+
+
+def probabilities(text: str) -> dict[str, float]:
+    """How probable each of many European languages is for a text in Latin letters; they add up to 1."""
+    return {str(language): float(share) for language, share in _identifier(None).rank(text[:_SAMPLE])}
 
 
 @cache
