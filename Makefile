@@ -3,9 +3,12 @@ VENV ?= .venv
 TESTS ?= tests
 # llama-cpp-python is compiled without its multimodal library, which nothing here uses.
 CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
+# Its author's prebuilt wheels, for processors alone: with other arguments it is compiled, as it is with WHEELS= (empty).
+WHEELS ?= $(if $(filter file,$(origin CMAKE_ARGS)),https://abetlen.github.io/llama-cpp-python/whl/cpu)
 
 RUN = $(VENV)/bin/python
 SETUP = VENV="$(VENV)" PYTHON="$(PYTHON)" CMAKE_ARGS="$(CMAKE_ARGS)" sh scripts/setup.sh
+GGUF = WHEELS="$(WHEELS)" $(SETUP) requirements/gguf.txt
 LOCK = $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--no-header --no-emit-index-url --generate-hashes $(if $(UPGRADE),--upgrade)
 PLAIN = var/bench/venv
@@ -13,10 +16,10 @@ BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-br
 DOMAINS = $(or $(DOMAIN),$(notdir $(patsubst %/,%,$(dir $(wildcard corpora/*/domain.toml)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run ingest eval test check lock extra bench clean
+.PHONY: help setup run ingest eval test check lock extra model model-embed bench clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## the environment in .venv, pinned (PYTHON=/path/to/python3.12 to choose one)
 	@$(SETUP) requirements.txt
@@ -50,14 +53,30 @@ lock: setup  ## resolve the dependencies again and write the locks (UPGRADE=1 fo
 	$(LOCK) requirements/gguf.in -o requirements/gguf.txt
 	$(LOCK) requirements/models.in -o requirements/models.txt --excludes requirements/models.excludes
 
-extra: setup  ## add to the environment: EXTRA=gguf (local chat models) or EXTRA=models (large embedders)
+extra: setup  ## EXTRA=gguf (local chat models), EXTRA=models (large embedders), EXTRA=langchain-... (a provider)
 	@case "$(EXTRA)" in \
-	gguf) ;; \
+	gguf) $(GGUF) ;; \
 	models) $(RUN) -c "import torch" 2>/dev/null || { echo "extra: install torch first, the build that fits" \
-		"the hardware: $(RUN) -m pip install torch (see https://pytorch.org/get-started)"; exit 2; } ;; \
-	*) echo "extra: EXTRA should be gguf or models, is now '$(EXTRA)'. For example: make extra EXTRA=gguf"; exit 2 ;; \
+		"the hardware: $(RUN) -m pip install torch (see https://pytorch.org/get-started)"; exit 2; }; \
+		$(SETUP) requirements/models.txt ;; \
+	langchain-*) $(SETUP) "$(EXTRA)" ;; \
+	*) echo "extra: EXTRA should be gguf, models or a LangChain provider's package such as langchain-anthropic," \
+		"is now '$(EXTRA)'. For example: make extra EXTRA=gguf"; exit 2 ;; \
 	esac
-	@$(SETUP) requirements/$(EXTRA).txt
+
+model: setup  ## chat models for this machine; NAME=qwen3-4b fetches one and installs what runs it
+	@$(call fetch,)
+
+model-embed: setup  ## the same for a large multilingual embedder
+	@$(call fetch,--embed)
+
+# The name is checked first, since compiling takes minutes.
+define fetch
+if [ -z "$(NAME)" ]; then exec $(RUN) -m rag.models $(1); fi; \
+	$(RUN) -m rag.models $(1) --dry-run "$(NAME)" >/dev/null || exit $$?; \
+	case "$(NAME)" in tiktoken:*) ;; *) $(GGUF) || exit $$? ;; esac; \
+	exec $(RUN) -m rag.models $(1) "$(NAME)"
+endef
 
 bench: setup  ## speed, memory (ONLY=ingest DOCUMENTS=folder CHUNKS="10000 100000"; TORCH=1 beside plain torch: large)
 	@[ -z "$(TORCH)" ] || cmp -s requirements/bench.txt $(PLAIN)/installed.txt || { $(RUN) -m venv $(PLAIN) && \
