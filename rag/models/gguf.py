@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
 from rag.errors import ModelUnavailable
-from rag.models.gguf_process import Answer, Child, ModelDied, ModelOutOfMemory
+from rag.models.gguf_process import ENDS, Answer, Child, ModelDied, ModelOutOfMemory
 from rag.prompt import ContextTooSmall
 from rag.settings import Settings
 
@@ -164,7 +164,7 @@ class GgufChat(BaseChatModel):
         with child.ask({"do": "count", "text": text}) as conversation:
             try:
                 return int(conversation.last()["count"])
-            except ModelDied:
+            except ENDS:
                 self._note_end(child)
                 raise
 
@@ -193,7 +193,7 @@ class GgufChat(BaseChatModel):
                 while answer is None or "done" not in answer:
                     try:
                         answer = conversation.next(_HEARTBEAT_SECONDS)
-                    except ModelDied:
+                    except ENDS:
                         self._note_end(child)
                         raise
                     chunk = self._as_chunk(answer)

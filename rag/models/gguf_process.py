@@ -40,8 +40,12 @@ class ModelDied(LacertaError):
     """The process that computes a model ended in the midst of its work; it is started again at the next use."""
 
 
-class ModelOutOfMemory(ModelDied, MemoryError):
-    """The process ended because memory ran out, or what points to that."""
+class ModelOutOfMemory(LacertaError, MemoryError):
+    """As `ModelDied`, where memory ran out, or what happened points to that."""
+
+
+ENDS = (ModelDied, ModelOutOfMemory)
+"""What the end of the process raises."""
 
 
 class Child:
@@ -190,7 +194,7 @@ class Child:
             return False
         return True
 
-    def _cause(self, code: int) -> ModelDied:
+    def _cause(self, code: int) -> ModelDied | ModelOutOfMemory:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
         last = next((line for line in reversed(self._errors) if line.strip()), "")
         text = f"{self.label}: its process {self._process.pid} ended {how}" + (f" ({last[:200]})" if last else "")

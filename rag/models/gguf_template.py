@@ -15,8 +15,8 @@ from typing import Any
 
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-SECONDS = 3.0
-"""What rendering may take."""
+SECONDS = 2.0
+"""Processor time that rendering may take; a few milliseconds are usual."""
 MEMORY_BYTES = 512_000_000
 """What rendering may take on top of what the process has, where the system can limit that (Linux)."""
 CHARACTERS = 100_000
@@ -173,20 +173,20 @@ def _limits() -> Iterator[None]:
     def late(*_: object) -> None:
         raise _LimitReached(f"it ran for more than {SECONDS:g} s")
 
-    before = signal.signal(signal.SIGALRM, late)
+    before = signal.signal(signal.SIGPROF, late)
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = _address_space() + MEMORY_BYTES
     try:
         if most > MEMORY_BYTES and (hard == resource.RLIM_INFINITY or most <= hard):
             resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _address_space() -> int:
