@@ -2,14 +2,16 @@
 
 Clients may render an answer as Markdown or HTML, and a model may do what a document tells it. So pictures and links are
 reduced to their words, tags are broken, and an address stands only if it occurs in the passages. What guards is three
-small rules on neighbouring characters and one on addresses; the rest is for looks. Knows nothing of citations but that
-their marks will be moved: nothing may come together where one stood.
+small rules on neighbouring characters and one on addresses; the rest is for looks. The marks of citations stay, but
+will be moved: nothing may come together where one stood.
 """
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from html import unescape
 
+from rag.cite import Checked
 from rag.text import visible
 
 _REMOVED = "…"
@@ -89,6 +91,13 @@ def addresses(texts: Iterable[str]) -> frozenset[str]:
             if "@" not in host:
                 found.add(host)
     return frozenset(found)
+
+
+def sourced(checked: Checked) -> Checked:
+    """An answer in plain text in which only addresses that the passages it cites contain are left."""
+    allowed = addresses(citation.chunk.text for citation in checked.citations)
+    sentences = tuple(replace(sentence, text=plain(sentence.text, allowed)) for sentence in checked.sentences)
+    return replace(checked, text=plain(checked.text, allowed), sentences=sentences)
 
 
 def plain(text: str, allowed: frozenset[str] = frozenset()) -> str:

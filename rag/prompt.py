@@ -14,7 +14,7 @@ from rag.languages import detect
 from rag.templates import Prompts
 from rag.text import flatten
 from rag.types import PAGE_BREAK, Chunk, Hit, Term, Turn
-from rag.untrusted import NO_ANSWER, harmless, without_references
+from rag.untrusted import NO_ANSWER, harmless, in_quotes, without_references
 from rag.window import Window, shorten
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def render_passage(number: int, chunk: Chunk, text: str | None = None) -> str:
     pages = str(chunk.first_page)
     if chunk.last_page != chunk.first_page:
         pages += f"-{chunk.last_page}"
-    title = shorten(_line(chunk.title).replace('"', "'"), _TITLE_CHARACTERS)
+    title = shorten(in_quotes(_line(chunk.title)), _TITLE_CHARACTERS)
     body = chunk.text if text is None else text
     # The innermost headings say most about the passage.
     headings = _line(" > ".join(chunk.headings[-_HEADINGS:]))

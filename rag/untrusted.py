@@ -50,6 +50,8 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 
+_QUOTABLE = str.maketrans({'"': "'", "<": "‹", ">": "›", "＂": "'", "＜": "‹", "＞": "›"})
+
 
 def harmless(text: str) -> str:
     """Untrusted text as it may stand in a prompt: no tags, no chat-template tokens, nothing invisible.
@@ -65,6 +67,11 @@ def harmless(text: str) -> str:
 def without_references(text: str) -> str:
     """The text with a document's own reference numbers, `[12]`, as `(12)`: brackets are for our citations."""
     return _REFERENCE.sub(r"(\1)", text)
+
+
+def in_quotes(text: str) -> str:
+    """A harmless text as it may stand between the quotation marks of an attribute."""
+    return without_references(text).translate(_QUOTABLE)
 
 
 def _without_marker(match: re.Match[str]) -> str:
