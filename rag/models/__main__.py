@@ -82,7 +82,12 @@ def _listing(purpose: str, settings: Settings) -> str:
             "recommended for this machine" if entry is best else "",
             "" if fits(entry, memory) else "too large for this machine",
         ]
-        facts = [f"from {entry.memory} GB of memory", _size(entry), entry.licence, *filter(None, remarks)]
+        facts = [
+            f"from {entry.memory} GB of memory",
+            f"{entry.size / 1e9:.1f} GB",
+            entry.licence,
+            *filter(None, remarks),
+        ]
         about = (", ".join(facts), f"Languages: {entry.languages}.", f"Why: {entry.why}.")
         lines += [entry.name, *(fill(line, 100, initial_indent="    ", subsequent_indent="    ") for line in about)]
     command = _COMMANDS[purpose].format(name=(best or entries[0]).name)
@@ -92,9 +97,7 @@ def _listing(purpose: str, settings: Settings) -> str:
 def _fetch_model(entry: Entry, settings: Settings, dry_run: bool) -> None:
     url = entry.url(os.environ.get("HF_ENDPOINT") or HUGGING_FACE)
     target = models_folder(settings) / entry.file
-    print(f"{entry.name}: {_size(entry)}, {entry.licence} ({entry.terms})\n{url} -> {target}", flush=True)
-    if entry.revision == "main":
-        print("Its commit is not known; its SHA-256 is, so another file is refused.", flush=True)
+    print(f"{entry.name}: {entry.size / 1e9:.1f} GB, {entry.licence} ({entry.terms})\n{url} -> {target}", flush=True)
     if not fits(entry, machine_memory()):
         print(f"It is meant for {entry.memory} GB of memory, this machine has {machine_memory() / 1e9:.1f} GB.")
     if dry_run:
@@ -107,10 +110,6 @@ def _fetch_model(entry: Entry, settings: Settings, dry_run: bool) -> None:
 
 def _switch(entry: Entry) -> str:
     return _SWITCHES[entry.purpose].format(name=entry.name)
-
-
-def _size(entry: Entry) -> str:
-    return f"{entry.size / 1e9:.1f} GB" if entry.size else "size not known"
 
 
 def _fetch_ranks(name: str, settings: Settings, dry_run: bool) -> None:

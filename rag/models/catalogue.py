@@ -18,7 +18,7 @@ _PATTERNS = {
     "name": r"[a-z0-9][a-z0-9.-]*",
     "purpose": "|".join(PURPOSES),
     "repository": r"[\w.-]+/[\w.-]+",
-    "revision": r"[0-9a-f]{40}|main",
+    "revision": r"[0-9a-f]{40}",
     "file": r"[\w-][\w.-]*\.gguf",
     "sha256": r"[0-9a-f]{64}",
     "terms": r"https://\S+",
@@ -31,8 +31,8 @@ _SHARE_OF_MEMORY = 0.88
 class Entry:
     """A model of the catalogue: one file, known by its SHA-256.
 
-    `memory` is the smallest machine it is for in GB, `size` its bytes or 0 where they aren't known. `revision` is the
-    commit of the repository on Hugging Face, `main` where that isn't known. `terms` is where the licence can be read.
+    `memory` is the smallest machine it is for in GB, `size` is in bytes. `repository` and `revision`, a commit, are on
+    Hugging Face. `terms` is where the licence can be read.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Entry:
     repository: str
     revision: str
     file: str
+    size: int
     sha256: str
     licence: str
     terms: str
     languages: str
     why: str
-    size: int = 0
 
     def url(self, endpoint: str = HUGGING_FACE) -> str:
         """Where the file is, at Hugging Face or at a mirror of it."""
@@ -75,7 +75,7 @@ def load(path: Path = _CATALOGUE) -> tuple[Entry, ...]:
 def _entry(path: Path, row: dict[str, Any]) -> Entry:
     known = {item.name: item for item in fields(Entry)}
     label = f"{path}: {row.get('name', 'an entry without a name')}"
-    missing = sorted(known.keys() - row.keys() - {"size"})
+    missing = sorted(known.keys() - row.keys())
     unknown = sorted(row.keys() - known.keys())
     if missing or unknown:
         raise ConfigurationError(f"{label} lacks {missing or 'no key'} and has the unknown keys {unknown or 'none'}.")
@@ -111,7 +111,7 @@ def find(name: str, settings: Settings) -> Path | None:
     for entry in load():
         if entry.name == name:
             path = models_folder(settings) / entry.file
-            return path if path.is_file() and entry.size in (0, path.stat().st_size) else None
+            return path if path.is_file() and path.stat().st_size == entry.size else None
     return None
 
 
