@@ -17,6 +17,7 @@ from rag.index import Index, current_version
 from rag.languages import OTHER, detect
 from rag.models import EXTRACTIVE, ChatModel, ModelCache, model_names, public_name
 from rag.models.chain import Chain, Generation
+from rag.plain import addresses, plain, sourced
 from rag.prompt import build_condense
 from rag.refusal import declines, refusal, without_the_word
 from rag.retrieve import retrieve
@@ -199,7 +200,9 @@ class Engine:
             if declines(reply.text, language):
                 answer = finished(refused, reply, notices, model)
             else:
-                checked = check(without_the_word(reply.text), reply.prompt.passages, language, self._shared.embedder())
+                passages = reply.prompt.passages
+                text = plain(without_the_word(reply.text), addresses(hit.chunk.text for hit in passages))
+                checked = sourced(check(text, passages, language, self._shared.embedder()))
                 notices += _doubts(checked, reply, retrieval, asked)
                 answer = finished(checked, reply, notices, model)
             writer.remember(answer.answer.text)
@@ -213,7 +216,7 @@ class Engine:
             yield finished(refused, reply, notices)
             return
         framing = _framing(checked, retrieval, domain, language, asked.prompts)
-        checked = replace(checked, text=f"{framing}\n\n{checked.text}")
+        checked = sourced(replace(checked, text=f"{framing}\n\n{checked.text}"))
         timings.setdefault("first_token", time.perf_counter() - started)
         yield Token(checked.text)
         yield finished(checked, reply, notices, EXTRACTIVE)

@@ -12,6 +12,7 @@ from rag.conversation import Memory
 from rag.fidelity import faithful, verdict
 from rag.models import EXTRACTIVE, ChatModel
 from rag.models.chain import Chain, Generation
+from rag.plain import PlainStream, addresses
 from rag.prompt import Past, Prompt, build_messages, firmer
 from rag.templates import Prompts
 from rag.types import Question, Retrieval, Token, Turn, Waiting
@@ -61,6 +62,7 @@ class Writer:
         self._memory = memory
         self._cancelled = cancelled
         self._sent: dict[str, Prompt] = {}
+        self._addresses = addresses(hit.chunk.text for hit in retrieval.hits)
         self.reply = Reply()
 
     def stream(self) -> Iterator[Token | Waiting]:
@@ -115,8 +117,16 @@ class Writer:
     ) -> Generator[Token | Waiting, None, bool]:
         """One run of the chain; whether any of the answer was shown. With `only`, it is the second try."""
         language = self._prompts.language
-        shown = 0
-        settled = False
+        plain = PlainStream(self._addresses)
+        given = 0
+        shown = settled = False
+
+        def token(text: str) -> Iterator[Token]:
+            nonlocal shown
+            if text:
+                shown = True
+                yield Token(text)
+
         stream = self._chain.stream(reply.generation, messages, self._cancelled, only)
         with closing(stream) as pieces:  # type: ignore[type-var]
             for piece in pieces:
@@ -135,12 +145,15 @@ class Writer:
                     if judged is None and len(reply.text) < _HELD_CHARACTERS:
                         continue
                     settled = True
-                yield Token(reply.text[shown:])
-                shown = len(reply.text)
+                yield from token(plain.feed(reply.text[given:]))
+                given = len(reply.text)
         if not settled and reply.text and not _only_no_answer(reply.text) and (only or faithful(reply.text, language)):
-            yield Token(reply.text[shown:])
-            shown = len(reply.text)
-        return shown > 0
+            settled = True
+        if settled:
+            yield from token(plain.feed(reply.text[given:]) + plain.end())
+        # What turned out to be no part of the answer only when it was over.
+        reply.text = reply.text[reply.generation.reasoning :]
+        return shown
 
     def _messages(self, model: ChatModel) -> "list[BaseMessage]":
         question = self._question

@@ -17,18 +17,25 @@
     passage.classList.add("shown");
   });
 
-  // A new question is brought into sight; after that the view stays where the visitor put it.
+  // A new question is kept at the top while its answer grows, until the visitor moves the view.
   let seen = 0;
+  let kept = false;
+  for (const kind of ["wheel", "touchmove", "pointerdown"]) {
+    document.addEventListener(kind, (event) => {
+      if (event.target.closest?.("#chat")) kept = false;
+    }, { passive: true });
+  }
   new MutationObserver(() => {
     const chat = document.getElementById("chat");
     if (!chat) return;
     const exchanges = chat.querySelectorAll(".exchange");
     const last = exchanges[exchanges.length - 1];
     if (exchanges.length > seen && last) {
-      chat.scrollTo({ top: last.offsetTop - chat.offsetTop });
+      kept = true;
       const panel = document.getElementById("sources");
       if (panel) panel.scrollTo({ top: 0 });
     }
+    if (kept && last) chat.scrollTo({ top: last.offsetTop - chat.offsetTop });
     seen = exchanges.length;
   }).observe(document.documentElement, { childList: true, subtree: true });
 })();
