@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.errors import ConfigurationError, LacertaError
+from rag.errors import ConfigurationError, ModelUnavailable
 from rag.models.__main__ import _fetch_model, main, rank_file, rank_target
 from rag.models.catalogue import entry_named, find, fits, load, machine_memory, recommended
 from rag.settings import ROOT, Settings
@@ -263,12 +263,13 @@ def _encoding_without_ranks() -> dict[str, object]:
 
 
 def test_an_embedder_is_opened_by_its_name(settings: Settings) -> None:
-    pytest.importorskip("llama_cpp", reason="the extra gguf is not installed")
     from rag.embed import load_embedder
 
+    with pytest.raises(ModelUnavailable, match="not been fetched: run make model-embed NAME=bge-m3"):
+        load_embedder("gguf:bge-m3", settings)
     path = settings.var / "models" / entry_named("bge-m3", "embed").file
     path.parent.mkdir(parents=True)
     with path.open("wb") as file:
         file.truncate(entry_named("bge-m3", "embed").size)
-    with pytest.raises(LacertaError, match=r"models/bge-m3-q8_0.gguf is not a GGUF file"):
+    with pytest.raises(ModelUnavailable, match=r"models/bge-m3-q8_0.gguf is not a GGUF file"):
         load_embedder("gguf:bge-m3", settings)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, ModelUnavailable
 from rag.settings import Settings
 from rag.types import Embedder
 
@@ -81,9 +81,12 @@ def _sentence_transformers(model: str, settings: Settings) -> Embedder:
 
 def _gguf(path: str, settings: Settings) -> Embedder:
     from rag.embed.gguf import GgufEmbedder
-    from rag.models.catalogue import find
+    from rag.models.catalogue import find, load
 
-    return GgufEmbedder(find(path, settings) or Path(path).expanduser(), settings.threads)
+    file = find(path, settings)
+    if file is None and any(entry.name == path for entry in load()):
+        raise ModelUnavailable(f"gguf:{path} has not been fetched: run make model-embed NAME={path}.")
+    return GgufEmbedder(file or Path(path).expanduser(), settings.threads)
 
 
 def _openai(model: str, settings: Settings) -> Embedder:
