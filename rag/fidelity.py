@@ -15,13 +15,15 @@ from rag.text import sentence_spans
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`?", re.DOTALL)
 # Addresses, paths, identifiers and file names; Hungarian and Korean endings may stick to them.
 _ADDRESS = re.compile(
-    r"\b(?:https?://|www\.)\S+|\S+@\S+|[\w#:-]*[A-Za-z0-9][/_=\\]+[\w./=\\'-]+|[A-Za-z]\w*(?:\.[a-z]\w*)+"
+    r"\bhttps?://\S+|\bwww\.\S+|(?<!\S)\S{1,80}@\S+|(?<![\w#:-])[\w#:-]{1,80}[/_=\\]+[\w./=\\'-]+"
+    r"|(?<!\w)[A-Za-z]\w{0,80}(?:\.[a-z]\w{0,80})+"
 )
 _BRACKETS = re.compile(r"\([^()\n]{0,200}\)|\[[^\[\]\n]{0,200}\]|（[^（）\n]{0,200}）|【[^【】\n]{0,80}】")
 _QUOTED = re.compile(
     r"[„“][^„“”\n]{1,300}[”“]|«[^«»\n]{1,300}»|»[^«»\n]{1,300}«|\"[^\"\n]{1,300}\"|‘[^‘’\n]{1,300}’"
     r"|「[^「」\n]{1,300}」|『[^『』\n]{1,300}』|《[^《》\n]{1,300}》|〈[^〈〉\n]{1,300}〉"
 )
+_NESTED = 2
 # A quotation or bracket that the stream has not closed yet.
 _OPEN = re.compile(r"[„“«\"‘「『《〈(\[（【][^”»\"’」』》〉)\]）】\n]{0,200}\Z")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
@@ -45,13 +47,18 @@ _FUNCTION_WORDS = {
         " való minél annak ennek ahol amikor mivel továbbá legalább legfeljebb kb".split()
     ),
 }
-_SURE = 0.9
+# Characters of a stream after which more tell nothing.
+_BEGINNING = 800
+_SURE, _UNLIKELY = 0.9, 0.05
+# Words that are needed to call something wrong: the first ones of a stream may be a name or a term, a sentence a title;
+# a finished answer has nothing to come.
+_STREAM_WORDS, _SENTENCE_WORDS, _ANSWER_WORDS = 6, 5, 2
 
 
 def verdict(text: str, language: str) -> bool | None:
     """Whether the beginning of an answer is in `language`; None as long as it can't be told."""
-    prose = _prose(text)
-    return _judge(_OPEN.sub(" ", prose), language)
+    prose = _prose(text[:_BEGINNING])
+    return _judge(_OPEN.sub(" ", prose), language, _STREAM_WORDS)
 
 
 def faithful(text: str, language: str) -> bool:
@@ -59,13 +66,13 @@ def faithful(text: str, language: str) -> bool:
     prose = _prose(text)
     if _weight(prose) < _LEAST_PROSE * _weight(_plain(text)):
         prose = _plain(text)
-    if _judge(prose, language, finished=True) is False:
+    if _judge(prose, language, _ANSWER_WORDS) is False:
         return False
     wrong = total = 0.0
     for start, end in sentence_spans(prose):
         weight = _weight(prose[start:end])
         total += weight
-        if _judge(prose[start:end], language, finished=True) is False:
+        if _judge(prose[start:end], language, _SENTENCE_WORDS) is False:
             wrong += weight
     return wrong <= _TOLERATED * total
 
@@ -75,7 +82,10 @@ def _plain(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    return _BRACKETS.sub(" ", _QUOTED.sub(" ", _plain(text)))
+    prose = _QUOTED.sub(" ", _plain(text))
+    for _ in range(_NESTED):
+        prose = _BRACKETS.sub(" ", prose)
+    return prose
 
 
 @cache
@@ -121,15 +131,15 @@ def _weight(text: str) -> float:
     return sum(_WEIGHTS.get(script, 1.0) * count for script, count in _scripts(text).items())
 
 
-def _judge(prose: str, language: str, finished: bool = False) -> bool | None:
+def _judge(prose: str, language: str, least: int) -> bool | None:
     counts = _scripts(prose)
     words = _words(prose)
     if language == "ko":
-        return _korean(counts, words, finished)
-    return _latin(counts, words, language, finished)
+        return _korean(counts, words, least)
+    return _latin(counts, words, language, least)
 
 
-def _korean(counts: Counter[str], words: list[str], finished: bool) -> bool | None:
+def _korean(counts: Counter[str], words: list[str], least: int) -> bool | None:
     hangul = counts["hangul"]
     chinese = counts["han"] + counts["kana"]
     ideographs = chinese + counts["hanja"]
@@ -140,19 +150,21 @@ def _korean(counts: Counter[str], words: list[str], finished: bool) -> bool | No
     letters = sum(map(len, words))
     if hangul >= 4 and hangul * 2.5 >= letters / 2:
         return True
-    if len(words) >= (3 if finished else 7) and hangul * 2.5 < letters / 6:
+    if len(words) >= least and hangul * 2.5 < letters / 6:
         # Code and lists of names are in no language.
         listed = sum(word in known for known in _FUNCTION_WORDS.values() for word in words)
-        return False if listed >= 2 or max(probabilities(" ".join(words)).values()) >= _SURE else None
+        # Of close relatives, such as Danish and Norwegian, neither is probable alone.
+        probable = sum(sorted(probabilities(" ".join(words)).values())[-2:])
+        return False if listed >= 2 or probable >= _SURE or least == _ANSWER_WORDS and not hangul else None
     return None
 
 
-def _latin(counts: Counter[str], words: list[str], language: str, finished: bool) -> bool | None:
+def _latin(counts: Counter[str], words: list[str], language: str, least: int) -> bool | None:
     foreign = sum(_WEIGHTS.get(script, 1.0) * count for script, count in counts.items() if script != "latin")
     letters = sum(map(len, words))
-    if foreign >= 20 and foreign > 2 * letters:
+    if foreign >= (12 if least == _ANSWER_WORDS else 20) and foreign > 2 * letters:
         return False
-    if len(words) < 3:
+    if len(words) < 2:
         return None
     own = sum(word in _FUNCTION_WORDS[language] for word in words)
     rival = sum(word in listed for name, listed in _FUNCTION_WORDS.items() if name != language for word in words)
@@ -161,11 +173,11 @@ def _latin(counts: Counter[str], words: list[str], language: str, finished: bool
         return True
     if probable[language] == max(probable.values()):
         return True if own >= 2 and own > rival else None
-    # The first words of a stream may be a name or a term; a finished answer has nothing to come.
-    least, unlikely = (3, 1 - _SURE) if finished else (6, (1 - _SURE) / 2)
+    # The fewer words, the surer it must be.
+    unlikely = _UNLIKELY * min(len(words) / _SENTENCE_WORDS, 1) ** 2
     if probable[language] <= unlikely and len(words) >= least and own * 4 <= len(words):
         return False
-    return False if rival >= (2 if finished else 3) and len(words) >= max(least, 4) and not own else None
+    return False if rival >= 2 and len(words) >= max(least, 4) and not own else None
 
 
 def _words(prose: str) -> list[str]:
