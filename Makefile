@@ -3,8 +3,9 @@ VENV ?= .venv
 TESTS ?= tests
 # llama-cpp-python is compiled without its multimodal library, which nothing here uses.
 CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
-# Its author's prebuilt wheels, for processors alone: with other arguments it is compiled, as it is with WHEELS= (empty).
-WHEELS ?= $(if $(filter file,$(origin CMAKE_ARGS)),https://abetlen.github.io/llama-cpp-python/whl/cpu)
+# Its author's prebuilt wheels, for processors alone. It is compiled with other arguments, with WHEELS= (empty), and where
+# compiling finds the graphics by itself.
+WHEELS ?= $(if $(filter file-Linux,$(origin CMAKE_ARGS)-$(shell uname)),https://abetlen.github.io/llama-cpp-python/whl/cpu)
 
 RUN = $(VENV)/bin/python
 SETUP = VENV="$(VENV)" PYTHON="$(PYTHON)" CMAKE_ARGS="$(CMAKE_ARGS)" sh scripts/setup.sh
