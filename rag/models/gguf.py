@@ -3,7 +3,6 @@
 import importlib.util
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
@@ -19,7 +18,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
 from rag.errors import ModelUnavailable
-from rag.models.gguf_process import ENDS, Answer, Child, ModelDied, ModelOutOfMemory
+from rag.models.gguf_process import Answer, Child, ModelDied, ModelOutOfMemory
 from rag.prompt import ContextTooSmall
 from rag.settings import Settings
 
@@ -30,8 +29,8 @@ _OPTIONS = ("temperature", "max_tokens", "seed", "top_p")
 _HEARTBEAT_SECONDS = 0.1
 _END_SECONDS = 5.0
 _COUNTED_TEXTS = 4096
-# A model that dies so often within so many seconds is left alone for the rest of them.
-_DEATHS, _DEATH_SECONDS = 3, 120.0
+# A process that ended so often within so many seconds is not started again for the rest of them.
+_ENDS_MOST, _ENDS_SECONDS = 3, 120.0
 
 
 class Turns:
@@ -76,9 +75,8 @@ class GgufChat(BaseChatModel):
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
     _turns: Turns = PrivateAttr(default_factory=Turns)
     _child: Child | None = PrivateAttr(default=None)
-    _deaths: deque[float] = PrivateAttr(default_factory=lambda: deque(maxlen=_DEATHS))
+    _ends: deque[float] = PrivateAttr(default_factory=lambda: deque(maxlen=_ENDS_MOST))
     _context_tokens: int = PrivateAttr(default=0)
-    _ended: "weakref.WeakSet[Child]" = PrivateAttr(default_factory=weakref.WeakSet)
     _closed: bool = PrivateAttr(default=False)
     _counted: Any = PrivateAttr()
 
@@ -133,40 +131,30 @@ class GgufChat(BaseChatModel):
         with self._lock:
             if self._closed:
                 raise ModelUnavailable(f"gguf:{self.path} was closed.")
-            if self._child is None or self._child.failure is not None:
-                recent = [at for at in self._deaths if time.monotonic() - at < _DEATH_SECONDS]
-                if len(recent) >= _DEATHS:
+            if self._child is not None and self._child.failure is not None:
+                # Both at once may not fit into the memory.
+                self._child.gone.wait(_END_SECONDS)
+                self._child = None
+                self._ends.append(time.monotonic())
+            if self._child is None:
+                recent = [at for at in self._ends if time.monotonic() - at < _ENDS_SECONDS]
+                if len(recent) >= _ENDS_MOST:
                     raise ModelDied(
-                        f"gguf:{self.path} ended {_DEATHS} times within {_DEATH_SECONDS:g} s and is left alone for a"
+                        f"gguf:{self.path} ended {len(recent)} times within {_ENDS_SECONDS:g} s and is left alone for a"
                         " while: name another file in LACERTA_MODELS, or lower LACERTA_CONTEXT_TOKENS."
                     )
-                if self._child is not None:
-                    # Both at once may not fit into the memory.
-                    self._child.gone.wait(_END_SECONDS)
                 self._child = Child(self.path, self.wishes)
             return self._child
 
     def _checked(self, child: Child) -> Child:
         if child.failure is not None:
-            self._note_end(child)
-            raise child.failure
+            raise child.death()
         self._context_tokens = child.context_tokens
         return child
 
-    def _note_end(self, child: Child) -> None:
-        with self._lock:
-            if child not in self._ended:
-                self._ended.add(child)
-                self._deaths.append(time.monotonic())
-
     def _count(self, text: str) -> int:
-        child = self._opened()
-        with child.ask({"do": "count", "text": text}) as conversation:
-            try:
-                return int(conversation.last()["count"])
-            except ENDS:
-                self._note_end(child)
-                raise
+        with self._opened().ask({"do": "count", "text": text}) as conversation:
+            return int(conversation.last()["count"])
 
     def _stream(
         self,
@@ -191,11 +179,7 @@ class GgufChat(BaseChatModel):
             with child.ask({"do": "generate", "messages": turns, "sampling": sampling}) as conversation:
                 answer: Answer | None = {}
                 while answer is None or "done" not in answer:
-                    try:
-                        answer = conversation.next(_HEARTBEAT_SECONDS)
-                    except ENDS:
-                        self._note_end(child)
-                        raise
+                    answer = conversation.next(_HEARTBEAT_SECONDS)
                     chunk = self._as_chunk(answer)
                     if run_manager and chunk.text:
                         run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -211,11 +195,9 @@ class GgufChat(BaseChatModel):
         if "done" not in answer:
             return _chunk(answer["text"])
         chunk = _chunk(answer["text"], finish_reason=answer["done"], evaluated_tokens=answer["evaluated"])
-        chunk.message.usage_metadata = UsageMetadata(  # type: ignore[attr-defined]
-            input_tokens=answer["prompt"],
-            output_tokens=answer["completion"],
-            total_tokens=answer["prompt"] + answer["completion"],
-        )
+        prompt, completion = answer["prompt"], answer["completion"]
+        usage = UsageMetadata(input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion)
+        chunk.message = chunk.message.model_copy(update={"usage_metadata": usage, "chunk_position": "last"})
         return chunk
 
     def _failed(self, answer: Answer) -> Exception:

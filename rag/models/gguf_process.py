@@ -44,10 +44,6 @@ class ModelOutOfMemory(LacertaError, MemoryError):
     """As `ModelDied`, where memory ran out, or what happened points to that."""
 
 
-ENDS = (ModelDied, ModelOutOfMemory)
-"""What the end of the process raises."""
-
-
 class Child:
     """A running process; `ready` is set when its model is loaded or when it has failed. Threads may share it.
 
@@ -90,6 +86,11 @@ class Child:
                 answers.put(None)
         self._send({**request, "id": number})
         return Conversation(self, number, answers)
+
+    def death(self) -> Exception:
+        """`failure`, to be raised: each thread gets its own."""
+        assert self.failure is not None
+        return type(self.failure)(str(self.failure))
 
     def look_after(self) -> None:
         """Ends a process that hangs; whoever waits for it calls this now and then."""
@@ -229,8 +230,7 @@ class Conversation:
             return None
         self._finished = answer is None or "text" not in answer or "done" in answer
         if answer is None:
-            assert self._child.failure is not None
-            raise self._child.failure
+            raise self._child.death()
         return answer
 
     def last(self) -> Answer:
