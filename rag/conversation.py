@@ -8,14 +8,15 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rag.analysis import content_terms
-from rag.follow_up import Word, leans, words_in
+from rag.follow_up import leans
 from rag.languages import detect
 from rag.settings import LANGUAGES
 from rag.text import flatten, fold, normalise, sentence_spans
+from rag.topics import ASKS, WORDS, Phrase, phrases, words_in
 from rag.types import Turn
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 # So many of the last questions may belong to one chain of follow-ups; of each text so many characters are read.
 _LOOK_BACK, _READ = 8, 1000
 # What is carried over: so many terms, and so many characters of them.
-_MOST_TERMS, _MOST_CHARACTERS = 4, 80
+_MOST_TERMS, _FEW_TERMS, _MOST_CHARACTERS = 4, 2, 80
+# The particle of what a Korean question is about.
+_SUBJECT = "는"
 
 
 def needs_context(question: str, language: str, history: Sequence[Turn]) -> bool:
@@ -59,17 +62,6 @@ def _spoken(text: str, language: str, before: str) -> str:
     return language if language in LANGUAGES else "en"
 
 
-@dataclass(frozen=True, slots=True)
-class _Phrase:
-    """Neighbouring words of a question as typed. `marker` is the preposition, ending or particle that it came with."""
-
-    text: str
-    name: bool
-    period: bool
-    marker: str
-    terms: frozenset[str]
-
-
 def carry_over(question: str, language: str, history: Sequence[Turn]) -> str:
     """A follow-up with the topic of the questions that it goes on from behind it: `and in winter? (internship)`.
 
@@ -83,120 +75,70 @@ def carry_over(question: str, language: str, history: Sequence[Turn]) -> str:
     first = len(asked) - 1
     while first and _leans(asked[first], "", asked[first - 1]):
         first -= 1
-    answers = [turn.text[:_READ] for turn in history[-2:] if turn.role != "user"]
-    said = fold(" ".join(answers))
-    carried: list[_Phrase] = []
-    for position in range(first, len(asked)):
-        text = asked[position]
-        spoken = _spoken(text, "", asked[position - 1] if position else "")
-        phrases = _phrases(text, spoken)
-        carried = [*_kept(carried, text, spoken, phrases), *phrases] if carried else phrases
+    carried: list[Phrase] = []
+    for place in range(first, len(asked)):
+        spoken = _spoken(asked[place], "", asked[place - 1] if place else "")
+        own = phrases(asked[place], spoken)
+        carried = [*_kept(carried, own), *own]
+    before = spoken
     spoken = _spoken(question, language, asked[-1])
-    own = _phrases(question, spoken)
-    carried = _kept(carried, question, spoken, own)
-    if detect(asked[-1]) != spoken and any(phrase.name for phrase in carried):
+    own = phrases(question, spoken)
+    carried = _kept(carried, own)
+    if before != spoken and any(phrase.rank == 0 for phrase in carried):
         # Words of another language say little to the search, names and numbers all.
-        carried = [phrase for phrase in carried if phrase.name]
-    terms = _chosen(carried, own, said)
+        carried = [phrase for phrase in carried if phrase.rank == 0]
+    said = fold(" ".join(turn.text[:_READ] for turn in history[-1:] if turn.role != "user"))
+    terms = _chosen(carried, own, said, whole=_asks_alike(question, spoken))
     return f"{question} ({', '.join(terms)})" if terms else question
 
 
-_PERIOD = re.compile(
-    r"(?:winter|summer|spring|autumn|fall|january|february|march|april|may|june|july|august|september|october|november"
-    r"|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday|abroad|hungary|weekends?"
-    r"|(?:nyar|tel|tavasz|osz|telen|tavassz)(?:on|en|al|szal|szel|i|tol|ig|ra|re)?|januar|februar|marcius|aprilis|majus|junius"
-    r"|julius|augusztus|szeptember|oktober|november|december|kulfold(?:on|i|re)|itthon|belfold(?:on|i)|hetfo|kedd|szerda"
-    r"|csutortok|pentek|szombat|vasarnap|여름|겨울|봄|가을|봄학기|가을학기|해외|국내|[0-9]{1,2}월|(?:1[89]|20)\d\d년?)"
-)
-_HUNGARIAN_MARKER = re.compile(
-    r"[-–]?(b[ae]n|[nr][ae]l|t[oe]l|b[oe]l|r[oe]l|h[oe]z|[nr][ae]k?|b[ae]|[oe]?n|[oea]?t|ig|[vk][ae]l)$"
-)
-_KOREAN_MARKER = re.compile(r"(에서|에|으로|로|은|는|이|가|을|를|의|와|과|도|보다)(?:는|도|은)?요?$")
-_ATTACHED = re.compile(r"(?<=[A-Z0-9])[-–][a-záéíóöőúüű]{1,3}$")
-_PREPOSITIONS = frozenset("in on at for from to with by during after before of".split())
-_CAPITAL_OR_DIGIT = re.compile(r"[A-Z]{2}|[a-z][A-Z]|\d")
+def _asks_alike(question: str, language: str) -> bool:
+    """Whether a follow-up asks the same of something else, `and in winter?`, or is a mere question word, `why?`."""
+    words = words_in(question, language)
+    asks = [word for word in words if ASKS.match(word.folded) or word.folded in WORDS[language].get("asks", ())]
+    return not asks or not any(word.topic or word.side for word in words)
 
 
-def _phrases(text: str, language: str) -> list[_Phrase]:
-    """The runs of words that carry a topic, in order."""
-    words = words_in(text, language)
-    groups: list[list[Word]] = []
-    for position, word in enumerate(words):
-        before = words[position - 1] if position else None
-        if not word.topic:
-            continue
-        joins = (
-            groups
-            and before is not None
-            and groups[-1][-1] is before
-            and before.clause == word.clause
-            and (language != "ko" or before.topic == before.text or word.text[0].isdigit())
-            and len(groups[-1]) < 4
-            and (_is_name(before, words) == _is_name(word, words) or word.text[0].isdigit())
-        )
-        if joins:
-            groups[-1].append(word)
-        else:
-            groups.append([word])
-    return [_phrase(group, words, language) for group in groups]
-
-
-def _phrase(group: Sequence[Word], words: Sequence[Word], language: str) -> _Phrase:
-    shown = [word.topic if language == "ko" else _ATTACHED.sub("", word.text) for word in group]
-    text = " ".join(shown)
-    place = words.index(group[0])
-    last = group[-1].folded
-    marker = ""
-    if language == "en":
-        before = words[place - 1].folded if place else ""
-        if before in ("the", "a", "an") and place > 1:
-            before = words[place - 2].folded
-        marker = before if before in _PREPOSITIONS else ""
-    else:
-        match = (_HUNGARIAN_MARKER if language == "hu" else _KOREAN_MARKER).search(last)
-        marker = match[1] if match else ""
-        if language == "ko" and marker in ("은", "는", "이", "가", "도"):
-            marker = "는"
-    return _Phrase(
-        text,
-        any(_is_name(word, words) for word in group),
-        any(_PERIOD.match(fold(part)) for part in shown),
-        marker,
-        frozenset(content_terms(text, language)),
-    )
-
-
-def _is_name(word: Word, words: Sequence[Word]) -> bool:
-    if _CAPITAL_OR_DIGIT.search(word.text):
-        return True
-    return word.text[:1].isupper() and word is not words[0]
-
-
-def _kept(carried: Sequence[_Phrase], question: str, language: str, own: Sequence[_Phrase]) -> list[_Phrase]:
-    """What of the topic so far a follow-up leaves in its place."""
+def _kept(carried: Sequence[Phrase], own: Sequence[Phrase]) -> list[Phrase]:
+    """What a follow-up with its own phrases leaves of the topic so far: a time replaces a time, a name a name."""
     kept = []
     for phrase in carried:
-        replaced = any(
-            (phrase.period and other.period)
-            or (phrase.name and other.name and phrase.marker == other.marker)
-            or (language == "ko" and phrase.marker == other.marker == "는")
-            for other in own
-        )
-        if not replaced:
-            kept.append(phrase)
+        if any(_replaces(other, phrase) for other in own):
+            continue
+        if any(other.bare_number for other in own) and any(map(str.isdigit, phrase.text)):
+            # "And 2?" after "Voyager 1" is about another Voyager.
+            text = " ".join(word for word in phrase.text.split() if not any(map(str.isdigit, word)))
+            if text:
+                kept.append(replace(phrase, text=text))
+            continue
+        kept.append(phrase)
     return kept
 
 
-def _chosen(carried: Sequence[_Phrase], own: Sequence[_Phrase], said: str) -> list[str]:
-    """The terms to carry over, names first, then those that the last answer took up, then the longest."""
+def _replaces(new: Phrase, old: Phrase) -> bool:
+    if new.rank == 3 or old.rank == 3:
+        return new.rank == old.rank
+    if new.when or old.when:
+        return new.when and old.when
+    if new.bare_number:
+        return False
+    # In the same place of the sentence.
+    return new.marker == old.marker and (new.rank == old.rank == 0 or new.marker == _SUBJECT)
+
+
+def _chosen(carried: Sequence[Phrase], own: Sequence[Phrase], said: str, whole: bool) -> list[str]:
+    """The terms to carry over: names first, then nouns, of each those that the last answer took up, then the longest.
+
+    With `whole`, what was asked of them counts as well.
+    """
     present = {term for phrase in own for term in phrase.terms}
     terms: list[str] = []
     length = 0
-    ranked = sorted(carried, key=lambda phrase: (not phrase.name, fold(phrase.text) not in said, -len(phrase.text)))
-    for phrase in ranked:
-        if not phrase.terms - present or len(terms) == _MOST_TERMS:
-            continue
-        if length + len(phrase.text) > _MOST_CHARACTERS:
+    for phrase in sorted(carried, key=lambda phrase: (phrase.rank, fold(phrase.text) not in said, -len(phrase.text))):
+        enough = _MOST_TERMS if phrase.rank < 2 or whole else _FEW_TERMS
+        if phrase.rank == 3:
+            enough = _FEW_TERMS if whole else 0
+        if len(terms) >= enough or phrase.terms <= present or length + len(phrase.text) > _MOST_CHARACTERS:
             continue
         terms.append(phrase.text)
         length += len(phrase.text) + 2
@@ -206,8 +148,9 @@ def _chosen(carried: Sequence[_Phrase], own: Sequence[_Phrase], said: str) -> li
 
 _LONGEST_QUESTION = 400
 _LABEL = re.compile(
-    r"^\W*(?:(?:here (?:is|'s)|this is|the|your|a)\s+)*(?:stand-?alone|rewritten|rephrased|condensed|self-contained|full"
-    r"|complete|final|follow-?up|önálló|átfogalmazott|teljes|átírt|독립(?:적인|된)?|재작성(?:된)?|다시 쓴|완전한)?\s*"
+    r"^\W*(?:(?:here (?:is|'s)|this is|the|your|a)\s+)*(?:stand-?alone|rewritten|rephrased|condensed|self-contained"
+    r"|full|complete|final|follow-?up|önálló|átfogalmazott|teljes|átírt"
+    r"|독립(?:적인|된)?|재작성(?:된)?|다시 쓴|완전한)?\s*"
     r"(?:question|query|version|rewrite|kérdés|átfogalmazás|질문|질의)?\W*[:：]\s*",
     re.IGNORECASE,
 )
