@@ -1,4 +1,4 @@
-"""`python -m evaluation domain NAME | beir FOLDER | extractive FOLDER | bench`: figures, as text or JSON."""
+"""`python -m evaluation`: figures of retrieval, answers, refusals, speed and memory, as text or JSON."""
 
 import argparse
 import json
@@ -24,6 +24,12 @@ def main(arguments: list[str] | None = None) -> int:
     extracts = commands.add_parser("extractive", help="the same kind of folder, where questions have `answers`")
     extracts.add_argument("folder", type=Path)
     extracts.add_argument("--limit", type=int, help="ask only the first LIMIT questions")
+    refusals = commands.add_parser("refusal", help="the same kind of folder: its questions against those of others")
+    refusals.add_argument("folder", type=Path)
+    refusals.add_argument(
+        "--strangers", type=Path, nargs="+", default=[], help="folders with questions it can't answer"
+    )
+    refusals.add_argument("--limit", type=int, help="ask only the first LIMIT questions of each")
     domain = commands.add_parser("domain", help="the questions.jsonl of a domain")
     domain.add_argument("domain")
     bench = commands.add_parser("bench", help="speed and memory on made documents")
@@ -37,14 +43,13 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument("--small-files", type=int, default=5_000, help="files of which one is edited")
     bench.add_argument("--memory-chunks", type=int, default=100_000, help="size of the ingest whose memory is measured")
     bench.add_argument("--plain", type=Path, help="the interpreter that has the torch pipeline")
-    for command in (beir, extracts, domain, bench):
+    for command in (beir, extracts, refusals, domain, bench):
         command.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     chosen = parser.parse_args(arguments)
     try:
         settings = Settings.from_environment()
-        report = {"beir": _beir, "extractive": _extractive, "domain": _domain, "bench": _bench}[chosen.command](
-            settings, chosen
-        )
+        make, show = _COMMANDS[chosen.command]
+        report = make(settings, chosen)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
@@ -53,16 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     if chosen.json:
         print(json.dumps(report, ensure_ascii=False))
-    elif chosen.command == "beir":
-        _print_beir(report)
-    elif chosen.command == "extractive":
-        _print_extractive(report)
-    elif chosen.command == "bench":
-        from evaluation.bench import markdown
-
-        print(markdown(report))
     else:
-        _print_domain(report)
+        show(report)
     return 0
 
 
@@ -78,6 +75,13 @@ def _extractive(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any
     from rag.embed import load_embedder
 
     return evaluate(chosen.folder, load_embedder(settings.embedder, settings), chosen.limit)
+
+
+def _refusal(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
+    from evaluation.refusal import evaluate
+    from rag.embed import load_embedder
+
+    return evaluate(chosen.folder, chosen.strangers, load_embedder(settings.embedder, settings), chosen.limit)
 
 
 def _domain(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
@@ -133,6 +137,21 @@ def _print_extractive(report: dict[str, Any]) -> None:
     print(f"milliseconds an answer after retrieval: {report['milliseconds']}")
 
 
+def _print_refusal(report: dict[str, Any]) -> None:
+    print(
+        f"{report['set']}: {report['questions']} questions of its own, {100 * report['answered']:.1f} percent answered"
+    )
+    for name, figures in report["others"].items():
+        answered = f"{100 * figures['answered']:.1f} percent answered"
+        print(f"{name:24} {figures['questions']:5} questions  AUROC {figures['auroc']:.3f}  {answered}")
+
+
+def _print_bench(report: dict[str, Any]) -> None:
+    from evaluation.bench import markdown
+
+    print(markdown(report))
+
+
 def _print_domain(report: dict[str, Any]) -> None:
     print(f"{report['domain']}: recall@5 by question and document language, percent")
     print(f"{'pair':8} {'questions':>9} {'document':>9} {'page':>6}")
@@ -142,6 +161,15 @@ def _print_domain(report: dict[str, Any]) -> None:
     for kind, share in report["refused"].items():
         if share is not None:
             print(f"refused of the {kind} questions: {100 * share:.1f}")
+
+
+_COMMANDS = {
+    "beir": (_beir, _print_beir),
+    "extractive": (_extractive, _print_extractive),
+    "refusal": (_refusal, _print_refusal),
+    "domain": (_domain, _print_domain),
+    "bench": (_bench, _print_bench),
+}
 
 
 if __name__ == "__main__":
