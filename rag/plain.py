@@ -45,26 +45,24 @@ _LINKING = re.compile(r"[/\\.:#?@&%]")
 _NUMBER = re.compile(r"[#^]?\d{1,3}|\?|\^.*")
 # Markdown needs these side by side; and what stands on either side of a citation's mark must not meet.
 _PAIRS = re.compile(
-    r"(?P<less><)(?=\s*[\[【])|(?P<tag><)(?=[a-z/!?])|(?P<definition>(?<=\]):(?!\S))|(?P<before>(?<=\])(?=[(:])|(?<=!)(?=\[)"
+    r"(?P<less><)(?=\s*[\[【])|(?P<tag><)(?=[a-z/!?])|(?P<definition>(?<=\]):(?!\S))|(?P<before>(?<=[\]】])(?=[(:])|(?<=!)(?=\[)"
     r")|(?P<mark>[\[【]\s{0,9}(?:[^\W\d_]{1,12}\s{0,9})?[\#^]?[\d?][^\[\]【】\n]{0,80}[\]】])"
     r"(?![\s\[【(:]|\Z|[.,;!?…)\]】\"'”’»*_]{1,9}(?:[\s\[【]|\Z))",
     re.IGNORECASE,
 )
 _LABELS = r"(?:[\w-]++\.(?=[\w-]))++"
-_HOST = rf"{_LABELS}(?:[a-z]{{2,24}}|xn--[a-z\d-]{{1,60}})(?![a-z\d_-])"
+_HOST = rf"{_LABELS}(?:[a-z]{{2,24}}|xn--[a-z\d-]{{1,60}})(?![a-z\d])"
 # Names that readers of plain text make links of even without a path.
-_KNOWN = (
-    rf"{_LABELS}(?:com|org|net|edu|gov|info|biz|io|dev|app|xyz|top|site|online|hu|kr|eu|de|uk|example)(?![a-z\d_-])"
-)
+_KNOWN = rf"{_LABELS}(?:com|org|net|edu|gov|info|biz|io|dev|app|xyz|top|site|online|hu|kr|eu|de|uk|example)(?![a-z\d])"
 _REST = r"[^\s<>‹›\"“”„«»`|]*"
 _ADDRESS = re.compile(
-    rf"(?<![a-z\d])[a-z][a-z\d+.-]{{1,30}}:[/\\]{_REST}"
-    rf"|(?<!\w)(?:javascript|vbscript|livescript|blob|about|mailto|xmpp|view-source):[^\s<>]+"
-    rf"|(?<!\w)data:[\w.+-]*[/;,]{_REST}"
+    rf"(?<![a-z])(?:[a-z][a-z\d+.-]{{1,30}}:[/\\]|[a-z]:[/\\]{{2}}){_REST}"
+    rf"|(?:javascript|vbscript|livescript|blob|mailto|xmpp):[^\s<>]+"
+    rf"|data:[\w.+-]*[/;,]{_REST}"
     rf"|(?<![\w.])www\.{_REST}"
-    rf"|(?<![\w/])[/\\]{{2,}}[\w\[]{_REST}"
+    rf"|(?<![\w/\\])[/\\]{{2,}}+[\w\[]{_REST}|(?<![/\\])[/\\]{{2,}}+(?=[\w-]{{1,63}}\.[a-z]){_REST}"
     rf"|(?<![\w.+-])[\w.+-]++@{_HOST}"
-    rf"|(?<![\w.@-])(?:{_HOST}\.?(?::\d{{1,5}})?[/?\#]{_REST}|{_KNOWN}(?::\d{{1,5}})?)",
+    rf"|(?<![\w-])(?<!\w\.)(?:{_HOST}\.?(?::\d{{1,5}})?[/?\#]{_REST}|{_KNOWN}(?::\d{{1,5}})?)",
     re.IGNORECASE,
 )
 _TRAILING = ".,;:!?)]}'*_~。、"
@@ -152,7 +150,8 @@ class PlainStream:
         # The last character of the piece before may be half of a pair.
         text = _PAIRS.sub(_parted, self._last + text)[len(self._last) :]
         self._last = text[-1:] or self._last
-        return _ADDRESS.sub(self._addressed, text)
+        # Where one is taken away, what stood before it may end as another.
+        return _ADDRESS.sub(self._addressed, _ADDRESS.sub(self._addressed, text))
 
     def _reduced(self, match: re.Match[str]) -> str:
         if match["tag"] is not None:

@@ -29,7 +29,7 @@ _OPENING = re.compile(
 _MARKER = "passage"
 _LOOKS_LIKE = str.maketrans("аеорѕԍցɡαερꜱᴀᴇɢᴘ", "aeopsgggaepsaegp")
 _CONTROL_WORD = re.compile(
-    r"[\[［](/?\s{0,3}(?:INST|SYS|SYSTEM|USER|ASSISTANT|HUMAN|TOOL|BOT|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS"
+    r"[\[［]([/／]?\s{0,3}(?:INST|SYS|SYSTEM|USER|ASSISTANT|HUMAN|TOOL|BOT|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS"
     r"|TOOL_CONTENT|MODEL_SETTINGS|THINK|ARGS|CALL_ID|[GS]?MASK|CLS|SEP|PAD|UNK|[BE]O[SDPT]|SO[SP]|IMG|IMG_BREAK|IMG_END"
     r"|(?:BEGIN_)?AUDIO|TRANSCRIBE|REF|PREFIX|SUFFIX|MIDDLE|@BOS@|multimodal|(?:control|unused|reserved)_?\d{1,5})\s{0,3})"
     r"[\]］]",
@@ -37,7 +37,7 @@ _CONTROL_WORD = re.compile(
 )
 # [|user|] of EXAONE, and ]~b] with its kind.
 _BARRED = re.compile(r"[\[［](?=[|｜])|(?<=[|｜])[\]］]")
-_TILDES = re.compile(r"(?<=[\]\[])~|(?<=\be)~(?=\[)")
+_TILDES = re.compile(r"(?<=[\]\[］［])~|(?<=e)~(?=[\[［])")
 # Headings that instruction-tuned models without tokens of their own take for turns.
 _TURN = re.compile(
     r"^[ \t]*#{2,}[ \t]*(?=(?:instructions?|response|input|system|user|assistant|human)[ \t]*:)", re.I | re.M

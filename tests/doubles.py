@@ -173,9 +173,6 @@ def write_gguf(
     """
     import gguf
 
-    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
-    pieces += [chr(code) for code in range(ord("a"), ord("z") + 1)] + ["▁the", "th", "he", *controls]
-    kinds = [2, 3, 3] + [6] * 256 + [1] * (len(pieces) - 259 - len(controls)) + [3] * len(controls)
     if says:
         width, layers = 512, 1
     inner, heads = 2 * width, 4
@@ -194,14 +191,14 @@ def write_gguf(
         writer.add_sliding_window(window)
         writer.add_layer_norm_eps(1e-5)
         writer.add_logit_scale(1.0)
-    _add_vocabulary(writer, pieces, kinds, template)
+    pieces = _add_vocabulary(writer, controls, template)
     random = np.random.default_rng(0)
 
     def add(name: str, *shape: int) -> None:
         values = np.ones(shape) if len(shape) == 1 else random.normal(0, 0 if says else 0.2, shape)
         writer.add_tensor(name, values.astype(np.float32))
 
-    embedding, output = _first_and_last(len(pieces), width, says)
+    embedding, output = _first_and_last(pieces, width, says)
     # The kind with a window has one matrix for both.
     writer.add_tensor("token_embd.weight", output if window else embedding)
     for layer in range(layers):
@@ -224,7 +221,6 @@ def write_recurrent_gguf(path: Path, context: int = 512, layers: int = 2) -> Pat
     """As `write_gguf`, of a kind (Mamba) whose state can't be cut back to an earlier token."""
     import gguf
 
-    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
     width, inner, kernel, state, rank = 64, 128, 4, 8, 4
     writer = gguf.GGUFWriter(path, "mamba")
     writer.add_name("tiny")
@@ -238,9 +234,9 @@ def write_recurrent_gguf(path: Path, context: int = 512, layers: int = 2) -> Pat
     writer.add_ssm_state_size(state)
     writer.add_ssm_time_step_rank(rank)
     writer.add_layer_norm_rms_eps(1e-5)
-    _add_vocabulary(writer, pieces, [2, 3, 3] + [6] * 256 + [1], CHAT_TEMPLATE)
+    pieces = _add_vocabulary(writer, (), CHAT_TEMPLATE)
     random = np.random.default_rng(0)
-    embedding, output = _first_and_last(len(pieces), width, "")
+    embedding, output = _first_and_last(pieces, width, "")
     writer.add_tensor("token_embd.weight", embedding)
     for layer in range(layers):
         shapes = {
@@ -266,7 +262,11 @@ def write_recurrent_gguf(path: Path, context: int = 512, layers: int = 2) -> Pat
     return path
 
 
-def _add_vocabulary(writer: Any, pieces: Sequence[str], kinds: Sequence[int], template: str) -> None:
+def _add_vocabulary(writer: Any, controls: Sequence[str], template: str) -> int:
+    """Adds tokens, `controls` as the last, and the template; returns how many tokens there are."""
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
+    pieces += [chr(code) for code in range(ord("a"), ord("z") + 1)] + ["▁the", "th", "he", *controls]
+    kinds = [2, 3, 3] + [6] * 256 + [1] * (len(pieces) - 259 - len(controls)) + [3] * len(controls)
     writer.add_vocab_size(len(pieces))
     writer.add_tokenizer_model("llama")
     writer.add_token_list(pieces)
@@ -277,6 +277,7 @@ def _add_vocabulary(writer: Any, pieces: Sequence[str], kinds: Sequence[int], te
     writer.add_unk_token_id(0)
     if template:
         writer.add_chat_template(template)
+    return len(pieces)
 
 
 def _first_and_last(pieces: int, width: int, says: str) -> tuple[np.ndarray, np.ndarray]:
@@ -284,8 +285,8 @@ def _first_and_last(pieces: int, width: int, says: str) -> tuple[np.ndarray, np.
     random = np.random.default_rng(1)
     if not says:
         embedding, output = random.normal(0, 0.2, (2, pieces, width))
-        # The first three tokens, which would end the answer, are never the likeliest.
-        output[:3] = 0
+        # Letters only: neither bytes that are no text nor a token that would end the answer.
+        output[:259] = 0
         return embedding.astype(np.float32), output.astype(np.float32)
     # Each token has a place of its own, and what follows it looks at that place.
     embedding = np.eye(pieces, width, dtype=np.float32)
