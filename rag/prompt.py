@@ -6,7 +6,7 @@ Knows nothing of how a model is reached; what it needs of one is a function that
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from rag.errors import LacertaError
@@ -102,8 +102,8 @@ def build_messages(
     full from the best on, and for what is left the history, its oldest exchanges dropped first. Raises ContextTooSmall
     if the question and a useful part of the first passage do not fit.
     """
-    # The firmer instruction must fit too, should it be needed.
-    window = Window(budget - count_tokens(_firm(prompts)), count_tokens)
+    # The firmer instruction must fit too, should it be needed. The same texts are counted several times.
+    window = Window(budget - count_tokens(_firm(prompts)), cache(count_tokens))
     # The answer's language comes first, since its form is the one to use.
     languages = list(dict.fromkeys([prompts.language, *(hit.chunk.language for hit in hits), detect(question)]))
     ask = _Ask(prompts, harmless(question), equations(terms, languages))
@@ -126,7 +126,7 @@ def build_condense(
     """
     from langchain_core.messages import HumanMessage
 
-    window = Window(budget, count_tokens)
+    window = Window(budget, cache(count_tokens))
     request = HumanMessage(prompts.condense.render(question=harmless(question)))
     if past is not None and past.reply.strip():
         messages = [*_conversation(past), request]
@@ -252,9 +252,9 @@ def _recent(window: Window, history: Sequence[Turn], room: int) -> list[tuple[st
     frame = window.frame()
     for turn in reversed(history):
         if turn.role == "assistant":
-            reply = reply or _CITATION.sub("", _turn(turn)).strip()
+            reply = reply or _said(turn)
         elif turn.role == "user":
-            question = _turn(turn).strip()
+            question = _said(turn)
             if question and reply:
                 room -= window.count(question) + window.count(reply) + 2 * frame
                 if room < 0 or len(kept) == _EXCHANGES:
@@ -264,8 +264,9 @@ def _recent(window: Window, history: Sequence[Turn], room: int) -> list[tuple[st
     return kept
 
 
-def _turn(turn: Turn) -> str:
-    return shorten(harmless(turn.text[: 2 * _TURN_CHARACTERS]), _TURN_CHARACTERS)
+def _said(turn: Turn) -> str:
+    text = _CITATION.sub("", turn.text[: 2 * _TURN_CHARACTERS])
+    return shorten(without_references(harmless(text)), _TURN_CHARACTERS).strip()
 
 
 def _flat(exchanges: Sequence[tuple[str, str]]) -> "list[BaseMessage]":

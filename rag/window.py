@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 # What chat templates put around a message, and once around a conversation: a date, an empty thought, the first token.
 # Counted as plain text the frame is never fewer tokens than the single ones that templates use.
 _FRAME = "<|im_start|>assistant\n<|im_end|>\n"
-_CONVERSATION_TOKENS = 40
+_CONVERSATION_TOKENS = 64
 # No tokenizer has that many characters a token over any length of prose: longer texts need not be counted.
 _CHARACTERS_A_TOKEN = 16
 
@@ -56,10 +56,10 @@ class Window:
 
 
 def shorten(text: str, characters: int) -> str:
-    """The beginning of a text, at most so many characters (from 2), with an ellipsis where something was cut."""
+    """The beginning of a text, at most so many characters (at least 1), with an ellipsis where something was cut."""
     if len(text) <= characters:
         return text
-    cut = text[: characters - 1]
-    words = cut.rsplit(None, 1)[0]
+    cut = text[: max(characters - 1, 0)]
+    words = cut.rsplit(None, 1)[0] if cut.strip() else ""
     # A text without spaces is cut inside a word.
-    return (words if len(words) * 2 > len(cut) else cut).rstrip() + "…"
+    return (words if len(words) * 3 > len(cut) else cut).rstrip() + "…"
