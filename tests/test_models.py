@@ -1,149 +1,40 @@
-import json
-import logging
+import hashlib
+import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import HumanMessage
 
 from rag.errors import ConfigurationError, ModelUnavailable
-from rag.models import ChatModel, ModelCache, estimate_tokens, model_names, open_model, public_name
+from rag.models import ChatModel, ModelCache, catalogue, estimate_tokens, model_names, open_model, public_name
 from rag.models.chain import Chain, Generation
-from rag.models.failure import reason
-from rag.prompt import ContextTooSmall
 from rag.settings import Secret, Settings
+from tests.chat_server import KEY, ChatServer, says
 from tests.doubles import ScriptedChat
 
-KEY = "sk-very-secret"
-MESSAGES = [SystemMessage("Be brief."), HumanMessage("How long?")]
 
-
-class Server:
-    """An OpenAI-compatible server on loopback whose answer to each request is taken from `replies`."""
-
-    def __init__(self) -> None:
-        self.replies: list[Callable[[BaseHTTPRequestHandler], None]] = []
-        self.requests: list[dict] = []
-        self.released = threading.Event()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.requests.append({"path": self.path, "key": self.headers["Authorization"], **body})
-                outer.replies.pop(0)(self)
-                self.close_connection = True
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}/v1"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    def close(self) -> None:
-        self.released.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
-    yield running
-    running.close()
-
-
-def event(handler: BaseHTTPRequestHandler, data: object) -> None:
-    text = data if isinstance(data, str) else json.dumps(data)
-    handler.wfile.write(f"data: {text}\n\n".encode())
-    handler.wfile.flush()
-
-
-def start(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Type", "text/event-stream")
-    handler.end_headers()
-
-
-def piece(text: str | None, finish: str | None = None) -> dict:
-    choice = {"index": 0, "delta": {"content": text} if text else {}, "finish_reason": finish}
-    return {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-
-
-def says(*texts: str, finish: str | None = "stop", after: str | None = "[DONE]"):
-    def reply(handler: BaseHTTPRequestHandler) -> None:
-        start(handler)
-        for text in texts:
-            event(handler, piece(text))
-        if finish:
-            event(handler, piece(None, finish))
-        if after:
-            event(handler, after)
-
-    return reply
-
-
-def fails(status: int):
-    def reply(handler: BaseHTTPRequestHandler) -> None:
-        body = json.dumps({"error": {"message": f"no: {KEY}", "type": "t", "code": "c"}}).encode()
-        handler.send_response(status)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return reply
-
-
-def hangs(server: Server, *texts: str):
-    def reply(handler: BaseHTTPRequestHandler) -> None:
-        if texts:
-            start(handler)
-            for text in texts:
-                event(handler, piece(text))
-        server.released.wait(30)
-
-    return reply
-
-
-def settings_for(server: Server, **changes) -> Settings:
-    values = {"openai_base_url": server.address, "openai_api_key": Secret(KEY), "model_timeout": 5.0, **changes}
-    return replace(Settings(), **values)
-
-
-def run(chain: Chain, cancelled=lambda: False) -> tuple[str, Generation]:
-    generation = Generation()
-    text = "".join(chain.stream(generation, lambda model: MESSAGES, cancelled))
-    return text, generation
-
-
-def ask(server: Server, *names: str, **changes) -> tuple[str, Generation]:
-    return run(Chain(names or ("openai:m",), ModelCache(settings_for(server, **changes))))
-
-
-@contextmanager
-def scripted(**chats: ScriptedChat) -> Iterator[ModelCache]:
-    cache = ModelCache(Settings())
-    for name, chat in chats.items():
-        cache._models[name] = ChatModel(name, chat, 1000, estimate_tokens)
-    yield cache
+def names(*models: str) -> tuple[str, ...]:
+    return model_names(replace(Settings(), models=models))
 
 
 def test_names_are_checked_and_extractive_comes_last():
-    assert model_names(replace(Settings(), models=("openai:a", "gguf:/b.gguf"))) == (
-        "openai:a",
-        "gguf:/b.gguf",
-        "extractive",
-    )
-    assert model_names(replace(Settings(), models=("extractive", "openai:a"))) == ("extractive",)
-    assert model_names(replace(Settings(), models=())) == ("extractive",)
+    assert names("openai:a", "gguf:/b.gguf", "openai:a") == ("openai:a", "gguf:/b.gguf", "extractive")
+    assert names("extractive", "openai:a") == ("extractive",)
+    assert names() == ("extractive",)
     for wrong in ("gpt", "openai:", "ollama:llama", "langchain:openai", ":x"):
         with pytest.raises(ConfigurationError, match="LACERTA_MODELS"):
-            model_names(replace(Settings(), models=(wrong,)))
+            names(wrong)
+
+
+def test_a_name_of_the_catalogue_is_checked_at_once():
+    known = [entry.name for entry in catalogue.load() if entry.purpose == "chat"]
+    assert names(f"gguf:{known[0]}") == (f"gguf:{known[0]}", "extractive")
+    with pytest.raises(ConfigurationError, match=known[0]):
+        names("gguf:no-such-model")
 
 
 def test_a_visitor_sees_no_folders():
@@ -151,169 +42,161 @@ def test_a_visitor_sees_no_folders():
     assert public_name("openai:org/model") == "openai:org/model"
 
 
-def test_an_answer_streams_with_key_and_limits(server):
-    server.replies = [says("Six ", "weeks [1]", ".")]
-    text, generation = ask(server, answer_tokens=77)
-    assert text == "Six weeks [1]."
-    assert generation == Generation(model="openai:m")
-    request = server.requests[0]
-    assert request["key"] == f"Bearer {KEY}" and request["path"] == "/v1/chat/completions"
-    assert request["max_tokens"] == 77 and request["stream"] is True
-    assert [message["role"] for message in request["messages"]] == ["system", "user"]
+def test_a_model_of_the_catalogue_that_was_not_fetched_names_the_command(tmp_path):
+    name = next(entry.name for entry in catalogue.load() if entry.purpose == "chat")
+    with pytest.raises(ModelUnavailable, match=f"make model NAME={name}"):
+        open_model(f"gguf:{name}", replace(Settings(), var=tmp_path))
+
+
+def test_a_model_of_the_catalogue_is_its_file(tmp_path, monkeypatch):
+    page = "<html>"
+    entry = replace(next(entry for entry in catalogue.load() if entry.purpose == "chat"), size=len(page))
+    monkeypatch.setattr(catalogue, "load", lambda: (entry,))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / entry.file).write_text(page)
+    with pytest.raises(ModelUnavailable, match=f"{entry.file} is not a GGUF file"):
+        open_model(f"gguf:{entry.name}", replace(Settings(), var=tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("status", "why"), [(401, "key"), (403, "key"), (404, "missing"), (400, "rejected"), (413, "rejected")]
+    ("name", "extra"),
+    [
+        ("langchain:anthropic:claude", "langchain-anthropic"),
+        ("langchain:ollama:llama3:8b", "langchain-ollama"),
+        ("langchain:google_genai:gemini", "langchain-google-genai"),
+    ],
 )
-def test_a_refusal_is_not_repeated(server, status, why):
-    server.replies = [fails(status)]
-    assert ask(server) == ("", Generation(failures=[("openai:m", why)]))
-    assert len(server.requests) == 1
+def test_a_provider_that_is_not_installed_names_the_command_and_installs_nothing(name, extra, monkeypatch):
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is run and nothing is fetched")
+
+    monkeypatch.setattr(subprocess, "Popen", never)
+    monkeypatch.setattr(socket.socket, "connect", never)
+    # Where it is installed, it is as if it were not.
+    monkeypatch.setitem(sys.modules, extra.replace("-", "_"), None)
+    with pytest.raises(ModelUnavailable, match=f"^{name} .*make extra EXTRA={extra}"):
+        open_model(name, Settings())
 
 
-@pytest.mark.parametrize(("status", "why"), [(429, "rate"), (500, "server"), (503, "server")])
-def test_a_busy_server_is_asked_twice(server, status, why):
-    server.replies = [fails(status), fails(status), fails(status), says("Yes.")]
-    assert ask(server) == ("", Generation(failures=[("openai:m", why)]))
-    assert len(server.requests) == 2
-    assert ask(server)[0] == "Yes."
+def test_a_provider_that_is_not_known_is_named():
+    with pytest.raises(ModelUnavailable, match="langchain:nonsense:x.*nonsense"):
+        open_model("langchain:nonsense:x", Settings())
 
 
-def test_a_server_that_is_not_there(server):
-    server.close()
-    assert ask(server)[1].failures == [("openai:m", "unreachable")]
+def test_a_provider_without_its_key_says_so(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ModelUnavailable, match="langchain:openai:m cannot be opened.*OPENAI_API_KEY"):
+        open_model("langchain:openai:m", Settings())
 
 
-def test_a_server_that_hangs_costs_one_timeout(server):
-    server.replies = [hangs(server)]
-    assert ask(server, model_timeout=0.4)[1].failures == [("openai:m", "timeout")]
-    assert len(server.requests) == 1
+def test_a_provider_is_opened_by_name(monkeypatch):
+    with ChatServer(says("Six.")) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", server.address)
+        chain = Chain(("langchain:openai:m",), ModelCache(server.settings(openai_base_url="", answer_tokens=7)))
+        assert list(chain.stream(Generation(), lambda model: [HumanMessage("How long?")], lambda: False)) == ["Six."]
+        assert server.requests[0]["max_completion_tokens"] == 7
 
 
-def test_a_server_that_sends_no_json(server):
-    server.replies = [says(after="{broken", finish=None)]
-    assert ask(server)[1].failures == [("openai:m", "broken")]
-
-
-def test_an_empty_answer_is_a_failure(server):
-    server.replies = [says()]
-    assert ask(server)[1].failures == [("openai:m", "empty")]
-
-
-def test_what_was_said_before_a_fault_is_kept(server):
-    for reply, why in [
-        (says("Six ", "weeks", finish=None, after=None), "broken"),
-        (says("Six ", "weeks", finish=None, after="{broken"), "broken"),
-        (hangs(server, "Six ", "weeks"), "timeout"),
-    ]:
-        server.replies = [reply]
-        text, generation = ask(server, "openai:m", "openai:n", model_timeout=0.5)
-        assert text == "Six weeks"
-        assert generation == Generation(model="openai:m", interrupted=why)
-    assert {request["model"] for request in server.requests} == {"m"}
-
-
-def test_an_answer_that_reaches_its_limit_says_so(server):
-    server.replies = [says("Six", finish="length")]
-    assert ask(server)[1] == Generation(model="openai:m", shortened=True)
-
-
-def test_the_next_model_takes_over(server):
-    server.replies = [fails(401), says("Yes.")]
-    text, generation = ask(server, "gguf:/nowhere/x.gguf", "openai:a", "openai:b", "extractive")
-    assert text == "Yes."
-    assert generation == Generation(model="openai:b", failures=[("gguf:x.gguf", "unavailable"), ("openai:a", "key")])
-
-
-def test_no_key_reaches_the_log(server, caplog):
-    caplog.set_level(logging.DEBUG)
-    server.replies = [fails(401)]
-    ask(server)
-    assert any("check LACERTA_OPENAI_API_KEY" in record.message for record in caplog.records)
-    assert KEY not in caplog.text
-
-
-def test_the_official_address_needs_a_key():
-    with pytest.raises(ModelUnavailable, match="LACERTA_OPENAI_API_KEY"):
-        open_model("openai:m", Settings())
-
-
-def test_a_provider_that_is_not_installed_or_unknown():
-    for name in ("langchain:anthropic:claude", "langchain:nonsense:x"):
-        with pytest.raises(ModelUnavailable, match=name):
-            open_model(name, Settings())
-
-
-def test_a_provider_is_opened_by_name(server, monkeypatch):
+def test_a_provider_may_have_colons_in_its_names(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_BASE_URL", server.address)
-    server.replies = [says("Yes.")]
-    assert ask(server, "langchain:openai:m")[0] == "Yes."
+    assert open_model("langchain:openai:ft:gpt-4o:x", Settings()).chat.model_name == "ft:gpt-4o:x"  # type: ignore[attr-defined]
 
 
-def test_a_model_is_opened_once(server):
-    cache = ModelCache(settings_for(server))
-    assert cache.open("openai:m") is cache.open("openai:m")
+def opened_by(monkeypatch, open_model) -> ModelCache:
+    monkeypatch.setattr("rag.models.open_model", open_model)
+    return ModelCache(Settings())
 
 
-def test_cancelling_stops_between_tokens():
-    chat = ScriptedChat(replies=["one two three four"])
-    seen: list[str] = []
-    with scripted(**{"openai:a": chat, "openai:b": ScriptedChat(replies=["never"])}) as cache:
-        chain = Chain(("openai:a", "openai:b"), cache)
-        generation = Generation()
-        for token in chain.stream(generation, lambda model: MESSAGES, lambda: len(seen) == 2):
-            seen.append(token)
-    assert seen == ["one ", "two "] and generation.model == "openai:a" and not generation.interrupted
+def test_a_model_is_opened_once_for_all_who_wait(monkeypatch):
+    release = threading.Event()
+    opened: list[str] = []
+
+    def open_slowly(name: str, settings: Settings) -> ChatModel:
+        opened.append(name)
+        assert release.wait(20)
+        return ChatModel(name, ScriptedChat(replies=[]), 1, estimate_tokens)
+
+    cache = opened_by(monkeypatch, open_slowly)
+    futures = [cache.opening("openai:m") for _ in range(20)]
+    # One that is slow to open holds up no other.
+    other = cache.opening("openai:n")
+    release.set()
+    assert len({id(future.result(20)) for future in futures}) == 1
+    assert other.result(20).name == "openai:n"
+    assert cache.open("openai:m") is futures[0].result()
+    assert sorted(opened) == ["openai:m", "openai:n"]
 
 
-def test_cancelling_before_the_first_token_asks_nobody_else():
-    second = ScriptedChat(replies=["never"], calls=[])
-    with scripted(**{"openai:a": ScriptedChat(replies=[OSError()]), "openai:b": second}) as cache:
-        assert run(Chain(("openai:a", "openai:b"), cache), lambda: True)[0] == ""
-    assert second.calls == []
+def test_a_failure_to_open_is_forgotten(monkeypatch):
+    results: list[Exception | ChatModel] = [ModelUnavailable("no"), KeyError("x")]
+    results.append(ChatModel("openai:m", ScriptedChat(replies=[]), 1, estimate_tokens))
+
+    def open_next(name: str, settings: Settings) -> ChatModel:
+        result = results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    cache = opened_by(monkeypatch, open_next)
+    for error in (ModelUnavailable, KeyError):
+        with pytest.raises(error):
+            cache.open("openai:m")
+    assert cache.open("openai:m").name == "openai:m"
 
 
-def test_any_error_of_a_provider_is_survived():
-    class Strange(Exception):
-        pass
+def test_closing_closes_open_models_and_those_that_are_being_opened(monkeypatch):
+    closed: list[str] = []
+    release = threading.Event()
 
-    chats = {
-        "langchain:a:a": ScriptedChat(replies=[Strange("boom")]),
-        "langchain:b:b": ScriptedChat(replies=[MemoryError()]),
-        "langchain:c:c": ScriptedChat(replies=[["half ", Strange("boom")]]),
-    }
-    with scripted(**chats) as cache:
-        text, generation = run(Chain(tuple(chats), cache))
-    assert text.strip() == "half"
-    assert generation.failures == [("langchain:a:a", "other"), ("langchain:b:b", "memory")]
-    assert generation.interrupted == "other"
+    class Closing(ScriptedChat):
+        name_of: str
 
+        def close(self) -> None:
+            closed.append(self.name_of)
 
-def test_a_question_too_long_for_one_model_goes_to_the_next():
-    def messages(model: ChatModel):
-        if model.name == "openai:a":
-            raise ContextTooSmall("no")
-        return MESSAGES
+    def open_slowly(name: str, settings: Settings) -> ChatModel:
+        assert name == "openai:fast" or release.wait(20)
+        return ChatModel(name, Closing(replies=[], name_of=name), 1, estimate_tokens)
 
-    generation = Generation()
-    chats = {"openai:a": ScriptedChat(replies=["a"]), "openai:b": ScriptedChat(replies=["b"])}
-    with scripted(**chats) as cache:
-        assert "".join(Chain(tuple(chats), cache).stream(generation, messages, lambda: False)).strip() == "b"
-    assert generation.failures == [("openai:a", "context")]
+    cache = opened_by(monkeypatch, open_slowly)
+    cache.open("openai:fast")
+    future = cache.opening("openai:slow")
+    cache.close()
+    assert closed == ["openai:fast"]
+    release.set()
+    with pytest.raises(ModelUnavailable, match="ending"):
+        future.result(20)
+    assert closed == ["openai:fast", "openai:slow"]
 
 
-def test_reasons_look_through_the_causes():
-    try:
-        try:
-            raise TimeoutError
-        except TimeoutError as cause:
-            raise RuntimeError("wrapped") from cause
-    except RuntimeError as error:
-        assert reason(error) == "timeout"
-    assert reason(ValueError()) == "other"
+def test_models_on_servers_leave_room_for_the_answer(tmp_path):
+    settings = replace(Settings(), openai_api_key=Secret(KEY), var=tmp_path, answer_tokens=500)
+    assert open_model("openai:gpt-4o", settings).budget == 4096 - 500
+    assert open_model("openai:gpt-4o", replace(settings, context_tokens=8000)).budget == 7500
 
 
-def test_the_estimate_of_tokens_is_stated_in_bytes():
-    assert estimate_tokens("a" * 250) == 101
-    assert estimate_tokens("가" * 250) == 301
+def test_opening_a_model_fetches_no_ranks(tmp_path, monkeypatch):
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is fetched")
+
+    monkeypatch.setattr(socket.socket, "connect", never)
+    monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
+    settings = replace(Settings(), openai_api_key=Secret(KEY), var=tmp_path)
+    model = open_model("openai:gpt-4o", settings)
+    assert model.count_tokens("How long?") == estimate_tokens("How long?")
+    # A file that is not what it should be is neither used nor removed.
+    address = "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken"
+    ranks = tmp_path / "models" / "tiktoken" / hashlib.sha1(address.encode()).hexdigest()
+    ranks.parent.mkdir(parents=True)
+    ranks.write_bytes(b"IQ== 0\n")
+    assert open_model("openai:gpt-4o", settings).count_tokens("How long?") == estimate_tokens("How long?")
+    assert ranks.read_bytes() == b"IQ== 0\n"
+
+
+def test_importing_the_package_loads_no_framework():
+    frameworks = {"langchain_core", "openai", "tiktoken", "llama_cpp"}
+    code = f"import sys, rag.models.chain; print(sorted({frameworks} & set(sys.modules)))"
+    root = Path(__file__).parent.parent
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
+    assert result.stdout.strip() == "[]"

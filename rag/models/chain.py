@@ -78,22 +78,31 @@ class _Cancelled(Exception):
 
 
 class _Patience:
-    """How long a model is waited for: `seconds` after its last sign of life, but never beyond the time `end`."""
+    """How long a model is waited for: `seconds` after its last sign of life, until the time `begin` for its first token
+    and until `end` for all of them."""
 
-    def __init__(self, seconds: float, end: float, clock: Callable[[], float], cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self, seconds: float, begin: float, end: float, clock: Callable[[], float], cancelled: Callable[[], bool]
+    ) -> None:
         self._seconds = seconds
+        self._latest = begin
         self._end = end
         self._clock = clock
         self._cancelled = cancelled
         self._last = clock()
 
-    def renew(self, seconds: float | None = None) -> None:
-        """A sign of life; `seconds` are allowed until the next one, as many as before without the argument."""
+    def renew(self) -> None:
+        """A sign of life."""
         self._last = self._clock()
-        self._seconds = self._seconds if seconds is None else seconds
+
+    def begun(self, seconds: float) -> None:
+        """A token; from now on `seconds` are allowed between signs of life."""
+        self.renew()
+        self._seconds = seconds
+        self._latest = self._end
 
     def allows(self, pause: float) -> bool:
-        return self._clock() + pause < min(self._last + self._seconds, self._end)
+        return self._clock() + pause < min(self._last + self._seconds, self._latest)
 
     def check(self) -> None:
         """Raises _Cancelled if the visitor has left, _Failed if the time is up."""
@@ -109,8 +118,9 @@ class Chain:
     Every wait is bounded, whatever a provider does with its own timeouts: models are opened and read on threads that
     can be left behind. With T for the setting `model_timeout`, a model is left T after its last sign of life, the pause
     before a second attempt included, and T/2 after its last token. So n models that hang cost n·T, once, since they
-    rest afterwards. Being opened, reasoning, and the queue and prompt that a local model reports on are signs of life;
-    a call as a whole ends after 10·T. Whether the visitor has left is looked at every 0.05 s.
+    rest afterwards. Being opened, reasoning, and the queue and prompt that a local model reports on are signs of life,
+    but a call as a whole ends after 10·T, and a model has half of what is left to begin if others come after it.
+    Whether the visitor has left is looked at every 0.05 s.
     """
 
     def __init__(
@@ -147,14 +157,17 @@ class Chain:
         """
         seconds = self._models.settings.model_timeout
         end = self._clock() + _WHOLE_CALL * seconds
-        for name in (only,) if only else self._names:
+        names = (only,) if only else self._names
+        for name in names:
             if cancelled():
                 return
-            late = self._clock() >= end
+            now = self._clock()
+            late = now >= end
             if late or not self._breaker.allows(name):
                 generation.failures.append((public_name(name), "timeout" if late else "resting"))
                 continue
-            patience = _Patience(seconds, end, self._clock, cancelled)
+            begin = end if name == names[-1] else (now + end) / 2
+            patience = _Patience(seconds, begin, end, self._clock, cancelled)
             try:
                 yield from self._ask(name, generation, messages, patience)
             except _Cancelled:
@@ -182,7 +195,8 @@ class Chain:
         if not name:
             return ""
         timeout = self._models.settings.model_timeout
-        patience = _Patience(min(seconds, timeout), self._clock() + seconds, self._clock, cancelled)
+        end = self._clock() + seconds
+        patience = _Patience(min(seconds, timeout), end, end, self._clock, cancelled)
         generation = Generation()
         text = ""
         try:
@@ -282,15 +296,18 @@ class Chain:
                     if piece:
                         left -= len(piece)
                         yield piece
-                        patience.renew(_BETWEEN_TOKENS * settings.model_timeout)
+                        patience.begun(_BETWEEN_TOKENS * settings.model_timeout)
                     if not left:
                         finish = "length"
                         break
                     if ended := information.get("finish_reason") or information.get("stop_reason"):
                         finish = str(ended).lower()
-                        patience.renew(min(_AFTERWARDS_SECONDS, settings.model_timeout))
-            # What comes behind the end of an answer can't take it back.
-            except Exception:
+                        patience.begun(min(_AFTERWARDS_SECONDS, settings.model_timeout))
+            except Exception as error:
+                # So LangChain says that nothing came.
+                if not heard and isinstance(error, ValueError) and "No generation chunks" in str(error):
+                    raise _Failed("broken") from error
+                # What comes behind the end of an answer can't take it back.
                 if not finish:
                     raise
         if thinking.stray:
