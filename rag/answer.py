@@ -122,7 +122,7 @@ class Engine:
             yield Failed("internal", prompts.message("internal"))
 
     def warm_up(self) -> None:
-        """Loads the embedder and opens the indexes that exist, so that the first question need not wait."""
+        """Loads the embedder, a local model that answers first, and the indexes that exist, before the first question."""
         self._shared.embedder().embed_query("warm")
         for name in self.domains:
             if current_version(self.settings, name) is not None:
@@ -131,6 +131,12 @@ class Engine:
                         pass
                 except IndexUnavailable as error:
                     _LOG.warning("%s", error)
+        first = model_names(self.settings)[0]
+        if first.startswith("gguf:"):
+            try:
+                self._models.open(first)
+            except LacertaError as error:
+                _LOG.warning("%s", error)
 
     def close(self) -> None:
         """Closes indexes and models. Questions that are being answered end first."""

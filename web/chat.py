@@ -66,10 +66,8 @@ def _searched(exchange: Exchange, texts: Mapping[str, str]) -> str:
 
 def _body(exchange: Exchange, texts: Mapping[str, str]) -> str:
     answer = exchange.answer
-    if answer:
-        numbers = {citation.number for citation in answer.citations}
-    else:
-        numbers = set(range(1, len(exchange.hits or ()) + 1))
+    # Until an answer is finished its numbers are the model's own, of what it was given.
+    numbers = {citation.number for citation in answer.citations} if answer else set()
 
     def link(number: int) -> str | None:
         if number not in numbers:
