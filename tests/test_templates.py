@@ -75,15 +75,15 @@ def test_a_domain_may_speak_otherwise(tmp_path):
     folder = copy_prompts(tmp_path)
     place = folder / "club" / "hu"
     place.mkdir(parents=True)
-    (place / "answer.md").write_text(
-        "Te a $domain súgója vagy. Tegezd, aki kérdez. Ha nincs válasz: $no_answer\n---\n$passages\n$terminology\n"
-        "Kérdés: $question\nVálaszolj magyarul!",
-        encoding="utf-8",
-    )
-    (place / "messages.toml").write_text('thanks = "Szívesen! Kérdezz bátran még."', encoding="utf-8")
+    # The example that the description of the prompts gives.
+    described = (ROOT / "prompts" / "README.md").read_text(encoding="utf-8")
+    answer, messages = re.findall(r"^`prompts/club/hu/\S+`\n```\w*\n(.*?)^```", described, re.M | re.S)
+    (place / "answer.md").write_text(answer, encoding="utf-8")
+    (place / "messages.toml").write_text(messages, encoding="utf-8")
     club = load_prompts(folder, "club")
-    assert club["hu"].system.render(domain="klub", no_answer="X").startswith("Te a klub súgója vagy.")
+    assert club["hu"].system.render(domain="klub", no_answer="X").startswith("Kérdésekre válaszolsz")
     assert club["hu"].message("thanks").startswith("Szívesen! Kérdezz")
+    assert "tegezve" in club["hu"].system.render(domain="klub", no_answer="X")
     assert club["hu"].condense.render(question="q") == PROMPTS["hu"].condense.render(question="q")
     assert club["hu"].message("farewell") == PROMPTS["hu"].message("farewell")
     for prompts, usual in ((club["ko"], PROMPTS["ko"]), (load_prompts(folder)["hu"], PROMPTS["hu"])):
