@@ -110,6 +110,8 @@ def _points_in_english(words: Sequence[Word], place: int, text: str) -> bool:
     if word.folded in kinds["possessives"]:
         # What has it may be named in the same clause, but not by "the mass of".
         named = [other for other in words[:place] if other.topic]
+        if word.folded == "her" and not following:
+            return True
         return not named or (before in kinds["prepositions"] | {"of"} and len(named) == 1 and not named[0].name)
     if word.folded in ("this", "that", "these", "those"):
         if following in kinds["outside"] or following in ("who", "with", "i", "you", "we", "people", "students"):
@@ -125,11 +127,16 @@ def _points_in_english(words: Sequence[Word], place: int, text: str) -> bool:
 
 # A verb whose object or doer is elsewhere: "tervezte", "indították", "gyártják", "vezeti", "lekésem", "befizetni".
 _VERB = re.compile(
-    r"\w{2,}(?:t[ae]|t[ae]k|j[ae]k?|[bcdfghjklmnprstvz]i|ik|ott|ett|t|nak|nek)"
-    r"|(?:le|be|fel|el|meg|ki|vissza|at|ossze|hozza)\w{2,}(?:om|em)"
+    r"\w{2,}(?:t[ae]|t[ae]k|j[ae]k?|[bcdfghjklmnprstvz]i|ik|ott|ett|t|nak|nek|[aeo]m)"
     r"|(?:le|be|fel|el|meg|ki|vissza|at|ossze|hozza)\w+(?<![koe]z|[oe]d)ni"
 )
 _DEFINITE_VERB = re.compile(r"\w{2,}(?:t[ae]k?|j[ae]k?|[bcdfghjklmnprstvz]i)")
+# Words that are a whole question only where something was spoken of: "látogatható?", "visszakapom?", "Győrben?".
+_SAID_OF_IT = re.compile(
+    r"\w{3,}(?:hato|heto)|(?:le|be|fel|el|meg|ki|vissza|at|ossze|hozza)\w{2,}[aeo]m"
+    r"|[\w-]{2,}(?:b[ae]n|n[ae]l|t[oe]l|b[oe]l|r[oe]l|h[oe]z|n[ae]k)"
+)
+_POSTPOSITIONS = frozenset("nelkul alatt utan elott eseten helyett mellett kozben ota".split())
 _POSSESSED = re.compile(r"\w+(?:sag|seg|meroj|oj)[ae]i?")
 _HUNGARIAN_ABOUT = re.compile(r"^(?:\w+ )?(?:mi van|mi lesz|mi a helyzet|mi a teendo)\b")
 _DEFINES = re.compile(r"\b(?:ki|mi|mik|kik) (?:is )?az (?:a|az)\b")
@@ -150,6 +157,10 @@ def _hungarian(words: Sequence[Word], text: str) -> bool:
     says = any(word in kinds["generic"] or word in ("van", "kell", "lehet", "szabad") for word in folded)
     if not asks and not says and (opened or folded[-1] in ("is", "sem")):
         return len(topics) <= (_FRAGMENT_TOPICS if opened else 2)
+    if not asks and folded[-1] in _POSTPOSITIONS and len(words) <= 3:
+        return True
+    if not asks and len(topics) == 1 and len(words) <= 2 and _SAID_OF_IT.fullmatch(topics[0].folded):
+        return words[-1] is topics[0] and folded[0] not in ("a", "az")
     if len(topics) == 1 and _leans_on_one(words, words.index(topics[0]), asks, opened):
         return True
     # "Melyik szonda hozta": what it brought was said before.
@@ -197,7 +208,7 @@ _ENDED = re.compile(
 )
 _OF_A_NOUN = re.compile(r"^[가-힣]{2,}(?:하|해|했|할|한|합)")
 _CONNECTIVE = re.compile(r"(?:고|며|는데|은데|지만|면|서|니)$")
-_FRAGMENT = re.compile(r"(?:까지|부터|에서|에게|으로|에|은|는|도|이|면|엔)요$")
+_FRAGMENT = re.compile(r"(?:까지|부터|에서|에게|로|에|은|는|도|이|면|엔)요$")
 _FRAGMENT_END = re.compile(r"(?:은|는|도|면|엔|요)$")
 
 
@@ -228,9 +239,18 @@ def _says(words: Sequence[Word], place: int) -> bool:
     """Whether a word is a plain verb or adjective: the last one, or one with an auxiliary behind it."""
     word = words[place].folded
     behind = words[place + 1].folded if place + 1 < len(words) else ""
-    if _OF_A_NOUN.match(word) or COPULA.search(word) or not _ENDED.search(word):
+    if _OF_A_NOUN.match(word) or COPULA.search(word):
         return False
-    return not behind or behind.startswith(("수", "해", "하", "돼", "되", "있", "없", "줘", "주", "계", "싶"))
+    if behind.startswith("수"):
+        return _ends_in_l(word)
+    if not _ENDED.search(word):
+        return False
+    return not behind or behind.startswith(("해", "하", "돼", "되", "있", "없", "줘", "주", "계", "싶"))
+
+
+def _ends_in_l(word: str) -> bool:
+    """Whether the last syllable block of a word ends in `ㄹ`, the eighth of its 28 finals (Unicode, chapter 3.12)."""
+    return "가" <= word[-1] <= "힣" and (ord(word[-1]) - ord("가")) % 28 == 8
 
 
 def _points_in_korean(words: Sequence[Word], place: int) -> bool:
