@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 
 def recall_at(ranking: Sequence[str], relevant: Mapping[str, int], k: int) -> float:
     """1.0 if one of the first k is relevant, else 0.0: its mean is the share of questions that were helped."""
@@ -22,3 +24,12 @@ def ndcg_at(ranking: Sequence[str], relevant: Mapping[str, int], k: int) -> floa
 
 def _discounted(gains: Sequence[int]) -> float:
     return sum(gain / math.log2(place + 1) for place, gain in enumerate(gains, start=1))
+
+
+def area_under_curve(positives: Sequence[float], negatives: Sequence[float]) -> float:
+    """AUROC: how often one of the first scores above one of the second, a tie as half. NaN if either is empty."""
+    if not positives or not negatives:
+        return math.nan
+    ordered = np.sort(np.asarray(negatives, float))
+    below = np.searchsorted(ordered, positives, "left") + np.searchsorted(ordered, positives, "right")
+    return float(np.mean(below) / 2 / len(ordered))

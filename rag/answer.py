@@ -208,7 +208,7 @@ class Engine:
             else:
                 passages = reply.prompt.passages
                 text = plain(without_the_word(reply.text), addresses(hit.chunk.text for hit in passages))
-                checked = sourced(check(text, passages, language, self._shared.embedder()))
+                checked = sourced(check(text, passages, language))
                 notices += _doubts(checked, reply, retrieval, asked)
                 answer = finished(checked, reply, notices, model)
             writer.remember(answer.answer.text)

@@ -1,8 +1,8 @@
 """Citations checked without a model: which passage bears out each sentence of an answer, and the words that do.
 
-Knows nothing of how the answer was made. A sentence in the language of a passage is compared by its words, and by
-meaning where the embedder was made for that language. Across languages, where neither can judge, the model's own
-citation stands as long as the numbers in the sentence occur in the passage.
+Knows nothing of how the answer was made, nor how support is measured (see `support`). Where that cannot judge, in
+languages that the bundled student does not know, the model's own citation stands as long as the numbers in the sentence
+occur in the passage.
 """
 
 import re
@@ -13,17 +13,33 @@ from functools import lru_cache
 import numpy as np
 
 from rag.analysis import content_terms, content_words
+from rag.support import Supports, supports
 from rag.text import flatten, normalise, sentence_spans
-from rag.types import PAGE_BREAK, Chunk, Citation, Embedder, Hit, Sentence, knows
+from rag.types import PAGE_BREAK, Chunk, Citation, Hit, Sentence
 
 SUPPORTED_FROM = 0.5
-"""The least support, in [0, 1], at which a passage bears out a sentence; see `Checked`."""
+"""The least support, in [0, 1], at which a passage bears out a sentence."""
 
-_OVERLAP_WEIGHT = 0.6
+UNSUPPORTED_MARK = "[?]"
+"""Stands behind a sentence that no passage bears out."""
+
 _QUOTE_CHARACTERS = 500
-# Fewer topic words than this say nothing that would need a source: "Yes.", "As follows:".
-_LEAST_TERMS = 3
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+# Fewer topic words say nothing that would need a source ("Yes.") or that one could be found for.
+_NEEDS_TERMS, _LEAST_TERMS = 3, 2
+_WRITTEN_MARK = re.compile(r"[^\S\n]*[\[【]\s*[?？]+\s*[\]】]")
+# The number or dash of a list item says nothing; a colon announces what follows; a question states nothing.
+_ITEM = re.compile(r"\A(?:[-*•–>]+|\(?(?:\d{1,2}|[a-z])[.)])\s+")
+_HEADING = re.compile(r"#+\s|(?:\*\*|__)[^*_]+(?:\*\*|__)\Z")
+_ANNOUNCES = re.compile(r"[:：?？][\"'”’»)\]*_]*$")
+# What a model says of the documents themselves, in which nothing can bear it out.
+_ABOUT_DOCUMENTS = re.compile(
+    r"\b(?:passages?|documents?|sources?|texts?|excerpts?|information)\b.{0,30}\b(?:not?|n['’]t)\b.{0,20}"
+    r"\b(?:mention|say|state|contain|include|provide|specif|give|available|tell|answer)"
+    r"|(?:dokumentum|szövegrész|forrás|részlet|információ)\w*.{0,40}\bnem (?:említ|tartalmaz|szerepel|talál|derül|ad)"
+    r"|(?:dokumentum|szövegrész|forrás|részlet)\w*.{0,40}\bnincs"
+    r"|(?:발췌문|문서|자료|출처|본문).{0,40}(?:언급|나와|포함|명시|설명|제공|찾|정보).{0,12}(?:않|없)",
+    re.IGNORECASE,
+)
 # [1], [1, 3], [2-4], [^1], 【1】, [Passage 1]; a link target behind it goes too.
 _MARKER = re.compile(
     r"[^\S\n]*[\[【]\s*(?:passages?|sources?|szövegrész(?:ek)?|forrás|발췌문|출처)?\s*[#^]?"
@@ -74,49 +90,63 @@ def quote(chunk: Chunk, start: int, end: int) -> tuple[str, int]:
     return best, chunk.page_at(best_at)
 
 
-def overlap(sentence: frozenset[str], passage: frozenset[str]) -> float:
-    """The share of a sentence's terms that occur in a passage, in [0, 1]; a number counts twice."""
-    weights = {term: 2.0 if term[0].isdigit() else 1.0 for term in sentence}
-    total = sum(weights.values())
-    return sum(weight for term, weight in weights.items() if term in passage) / total if total else 0.0
-
-
 @lru_cache(maxsize=4096)
 def topic_terms(text: str, language: str) -> frozenset[str]:
     """The search terms of a text without stop words."""
     return frozenset(content_terms(" ".join(content_words(text, language)), language))
 
 
-def check(text: str, hits: Sequence[Hit], language: str, embedder: Embedder | None = None) -> Checked:
+def check(text: str, hits: Sequence[Hit], language: str) -> Checked:
     """The answer `text`, which cites `hits` by their place from 1, with every citation checked.
 
     Numbers that no hit has are dropped; a number whose passage does not bear the sentence out gives way to one that
-    does; a sentence without a number gets the passage that supports it best; what nothing supports is marked.
-    Support is the share of the sentence's terms in the passage, or 0.6 of that and 0.4 of the cosine of sentence and
-    quote where the embedder knows the language; it suffices from `SUPPORTED_FROM`.
+    does; a sentence without a number gets the passage that supports it best. What nothing supports is marked `[?]`,
+    but for what states nothing that would need a source: headings, what announces a list, questions, a few words.
     """
-    plain, markers = _without_markers(normalise(text), len(hits))
+    plain, markers = _without_markers(_WRITTEN_MARK.sub("", normalise(text)), len(hits))
     spans = sentence_spans(plain)
     claimed = _claims(spans, markers)
     texts = [flatten(plain[start:end]) for start, end in spans]
-    support = _Support(texts, [hit.chunk for hit in hits], language, embedder)
+    chunks = [hit.chunk for hit in hits]
+    found = support(texts, chunks, language)
 
     numbers: dict[int, int] = {}
     best_spans: dict[int, list[tuple[int, int]]] = {}
     sentences: list[Sentence] = []
     parts: list[str] = []
     at = 0
-    for index, (_, end) in enumerate(spans):
-        places, supported = _places(index, claimed[index], support)
+    for index, (start, end) in enumerate(spans):
+        bare = _ITEM.sub("", texts[index], count=1)
+        states = _states(bare)
+        terms = len(topic_terms(bare, language))
+        places = _places(index, claimed[index], found, states and terms >= _LEAST_TERMS)
+        supported = bool(places) or not states or terms < _NEEDS_TERMS
         for place in places:
             numbers.setdefault(place, len(numbers) + 1)
-            best_spans.setdefault(place, []).append(support.spans[index, place])
+            best_spans.setdefault(place, []).append(found.spans[index, place])
         cited = tuple(numbers[place] for place in places)
         sentences.append(Sentence(texts[index], cited, supported))
-        parts += [plain[at:end], " " if cited else "", *(f"[{number}]" for number in cited)]
+        parts += [plain[at:start], _marked(plain[start:end], cited, supported)]
         at = end
-    citations = tuple(_citation(number, hits[place].chunk, best_spans[place]) for place, number in numbers.items())
+    parts.append(plain[at:])
+    citations = tuple(_citation(number, chunks[place], best_spans[place]) for place, number in numbers.items())
     return Checked("".join(parts).strip(), tuple(sentences), citations)
+
+
+def support(texts: Sequence[str], chunks: Sequence[Chunk], language: str) -> Supports:
+    """How well each chunk bears out each sentence; the numbers of list items say nothing."""
+    spans = [passage_spans(chunk.text) or ((0, len(chunk.text)),) for chunk in chunks]
+    return supports([_ITEM.sub("", text, count=1) for text in texts], chunks, spans, language)
+
+
+def _marked(sentence: str, cited: Sequence[int], supported: bool) -> str:
+    marks = "".join(f"[{number}]" for number in cited) if supported else UNSUPPORTED_MARK
+    if not marks:
+        return sentence
+    if len(sentence) > 1 and sentence[0] == sentence[-1] == "|":
+        # Behind the last bar of a table's row it would be a cell of its own.
+        return f"{sentence[:-1].rstrip()} {marks} |"
+    return f"{sentence} {marks}"
 
 
 def joined_quote(chunk: Chunk, spans: Sequence[tuple[int, int]]) -> tuple[str, int]:
@@ -159,67 +189,20 @@ def _claims(spans: Sequence[tuple[int, int]], markers: Sequence[tuple[int, int]]
     return claimed
 
 
-class _Support:
-    """How well each passage bears out each sentence of an answer: `scores` in [0, 1], None where nothing can judge.
-
-    `spans[sentence, passage]` is the sentence of the passage that comes closest.
-    """
-
-    def __init__(self, texts: Sequence[str], chunks: Sequence[Chunk], language: str, embedder: Embedder | None) -> None:
-        self.terms = [topic_terms(text, language) for text in texts]
-        self.spans: dict[tuple[int, int], tuple[int, int]] = {}
-        self.scores: dict[tuple[int, int], float | None] = {}
-        self.numbers_agree: dict[tuple[int, int], bool] = {}
-        compared: list[tuple[int, int]] = []
-        overlaps: dict[tuple[int, int], float] = {}
-        for place, chunk in enumerate(chunks):
-            around = " ".join((chunk.title, *chunk.headings, chunk.text))
-            whole = frozenset(content_terms(around, language))
-            digits = _digits(around)
-            spans = passage_spans(chunk.text) or ((0, len(chunk.text)),)
-            parts = [frozenset(content_terms(chunk.text[start:end], language)) for start, end in spans]
-            for index, text in enumerate(texts):
-                key = (index, place)
-                best = max(range(len(spans)), key=lambda at: overlap(self.terms[index], parts[at]))
-                self.spans[key] = spans[best]
-                self.numbers_agree[key] = _digits(text) <= digits
-                overlaps[key] = overlap(self.terms[index], whole)
-                same = chunk.language == language
-                known = same and embedder is not None and knows(embedder, language)
-                self.scores[key] = overlaps[key] if same else None
-                if known:
-                    compared.append(key)
-        if embedder is not None and compared:
-            for key, cosine in self._cosines(compared, texts, chunks, embedder).items():
-                self.scores[key] = _OVERLAP_WEIGHT * overlaps[key] + (1 - _OVERLAP_WEIGHT) * max(0.0, cosine)
-
-    def _cosines(
-        self, keys: Sequence[tuple[int, int]], texts: Sequence[str], chunks: Sequence[Chunk], embedder: Embedder
-    ) -> dict[tuple[int, int], float]:
-        quotes = {key: flatten(chunks[key[1]].text[slice(*self.spans[key])])[:_QUOTE_CHARACTERS] for key in keys}
-        distinct = list(dict.fromkeys([*(texts[index] for index, _ in keys), *quotes.values()]))
-        rows = dict(zip(distinct, embedder.embed_passages(distinct), strict=True))
-        return {key: float(np.dot(rows[texts[key[0]]], rows[quotes[key]])) for key in keys}
+def _places(index: int, claimed: Sequence[int], found: Supports, adds: bool) -> list[int]:
+    """The hits that a sentence cites after the check; `adds` is whether one may be cited that was not claimed."""
+    scores = found.scores[index]
+    kept = [
+        place
+        for place in claimed
+        if (found.numbers_agree[index, place] if np.isnan(scores[place]) else scores[place] >= SUPPORTED_FROM)
+    ]
+    if kept or not adds or np.isnan(scores).all():
+        return kept
+    best = int(np.nanargmax(scores))
+    return [best] if scores[best] >= SUPPORTED_FROM else []
 
 
-def _places(index: int, claimed: Sequence[int], support: _Support) -> tuple[list[int], bool]:
-    """The hits that a sentence cites after the check, and whether it is supported."""
-    scores = {place: support.scores[key] for key in support.scores if key[0] == index for place in [key[1]]}
-    kept = []
-    for place in claimed:
-        score = scores[place]
-        if score is None and support.numbers_agree[index, place] or score is not None and score >= SUPPORTED_FROM:
-            kept.append(place)
-    if kept:
-        return kept, True
-    judged = {place: score for place, score in scores.items() if score is not None}
-    if len(support.terms[index]) < _LEAST_TERMS:
-        return [], True
-    best = max(judged, key=lambda place: judged[place], default=None)
-    if best is not None and judged[best] >= SUPPORTED_FROM:
-        return [best], True
-    return [], False
-
-
-def _digits(text: str) -> set[str]:
-    return {re.sub(r"\D", "", number) for number in _NUMBER.findall(text)}
+def _states(sentence: str) -> bool:
+    """Whether a sentence states something that a passage could bear out."""
+    return not (_HEADING.match(sentence) or _ANNOUNCES.search(sentence) or _ABOUT_DOCUMENTS.search(sentence))

@@ -1,6 +1,6 @@
-"""The learned weights of fusion and confidence, in a file that can be read: `weights.json`.
+"""The learned weights of fusion, confidence and support, in a file that can be read: `weights.json`.
 
-Made by `python -m training.fusion`; see rag/WEIGHTS.md for the data and the figures.
+Made by `python -m training.fusion` and `python -m training.support`; see rag/WEIGHTS.md for the data and the figures.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from rag.errors import ConfigurationError
 
 PATH = Path(__file__).parent / "weights.json"
-SAME, OTHER = "same", "other"
+SAME, OTHER = HEADS = "same", "other"
 """Heads: passages in the question's language, and those in another one."""
 
 Weights = dict[str, dict[str, float]]

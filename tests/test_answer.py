@@ -181,7 +181,7 @@ def test_a_model_s_answer_is_checked(ground):
     events = list(engine.stream(replace(HOW_LONG, history=history)))
     answer = finished(events[-1])
     assert answer.model == "openai:scripted"
-    assert answer.text == "The internship lasts six weeks. [1] Everyone gets a free car for a year."
+    assert answer.text == "The internship lasts six weeks. [1] Everyone gets a free car for a year. [?]"
     assert [sentence.supported for sentence in answer.sentences] == [True, False]
     assert "".join(event.text for event in events if isinstance(event, Token)).startswith("The internship lasts")
     assert [message.type for message in chat.calls[0]] == ["system", "human", "ai", "human"]

@@ -1,4 +1,4 @@
-"""Makes `rag/weights.json` from question sets in BEIR layout: `python -m training.fusion FOLDER...`.
+"""Makes fusion and confidence of `rag/weights.json`: `python -m training.fusion FOLDER...`, sets in BEIR layout.
 
 Half of the questions of each set are fitted on, the other half and the sets named by `--unseen` are only measured.
 The evidence is kept in `--cache` by set, embedder and code; `--plot` draws how reliable the confidence is.
@@ -53,7 +53,8 @@ def main() -> None:
         name: {head: {key: round(value, 4) for key, value in some.items()} for head, some in model.items()}
         for name, model in (("fusion", fusion), ("confidence", confidence))
     }
-    chosen.output.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
+    stored = json.loads(chosen.output.read_text(encoding="utf-8")) if chosen.output.is_file() else {}
+    chosen.output.write_text(json.dumps(stored | rounded, indent=1) + "\n", encoding="utf-8")
     _report(measured, rounded, "not fitted on")
     _report(fitted, rounded, "fitted on")
     if chosen.plot:
