@@ -131,9 +131,10 @@ def test_tiktokens_constructors_load_their_ranks_as_expected():
         assert "load_tiktoken_bpe(" in source and address in source
 
 
-def test_the_estimate_of_tokens_is_stated_in_bytes():
+def test_the_estimate_of_tokens_is_by_kinds_of_characters():
     assert estimate_tokens("a" * 250) == 101
-    assert estimate_tokens("가" * 250) == 301
+    assert estimate_tokens("가" * 250) == 376
+    assert estimate_tokens("ő" * 250) == 376
     assert estimate_tokens("1" * 250) == 251
     assert estimate_tokens("") == 1
     assert estimate_tokens("\ud800") > 0

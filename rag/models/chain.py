@@ -34,7 +34,7 @@ _TICK_SECONDS = 0.05
 _BETWEEN_TOKENS = 0.5
 _WHOLE_CALL = 10.0
 # How long the counts of tokens may come behind the end of an answer.
-_AFTERWARDS_SECONDS = 2.0
+_AFTERWARDS_SECONDS = 1.0
 # Characters for each token that an answer may have; more come only from a server that ignores the limit.
 _CHARACTERS_FOR_TOKEN = 32
 # So many generations of a model that were given up and never ended: it gets no more threads.
