@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rag.analysis import content_terms
-from rag.follow_up import leans
+from rag.follow_up import asks_alike, leans
 from rag.languages import detect
 from rag.settings import LANGUAGES
 from rag.text import flatten, fold, normalise, sentence_spans
-from rag.topics import ASKS, WORDS, Phrase, phrases, words_in
+from rag.topics import WORDS, Phrase, phrases, words_in
 from rag.types import Turn
 
 if TYPE_CHECKING:
@@ -82,21 +82,14 @@ def carry_over(question: str, language: str, history: Sequence[Turn]) -> str:
         carried = [*_kept(carried, own), *own]
     before = spoken
     spoken = _spoken(question, language, asked[-1])
-    own = phrases(question, spoken)
+    own = phrases(question[:_READ], spoken)
     carried = _kept(carried, own)
     if before != spoken and any(phrase.rank == 0 for phrase in carried):
         # Words of another language say little to the search, names and numbers all.
         carried = [phrase for phrase in carried if phrase.rank == 0]
     said = fold(" ".join(turn.text[:_READ] for turn in history[-1:] if turn.role != "user"))
-    terms = _chosen(carried, own, said, whole=_asks_alike(question, spoken))
+    terms = _chosen(carried, own, said, whole=asks_alike(question[:_READ], spoken))
     return f"{question} ({', '.join(terms)})" if terms else question
-
-
-def _asks_alike(question: str, language: str) -> bool:
-    """Whether a follow-up asks the same of something else, `and in winter?`, or is a mere question word, `why?`."""
-    words = words_in(question, language)
-    asks = [word for word in words if ASKS.match(word.folded) or word.folded in WORDS[language].get("asks", ())]
-    return not asks or not any(word.topic or word.side for word in words)
 
 
 def _kept(carried: Sequence[Phrase], own: Sequence[Phrase]) -> list[Phrase]:
@@ -134,7 +127,12 @@ def _chosen(carried: Sequence[Phrase], own: Sequence[Phrase], said: str, whole: 
     present = {term for phrase in own for term in phrase.terms}
     terms: list[str] = []
     length = 0
-    for phrase in sorted(carried, key=lambda phrase: (phrase.rank, fold(phrase.text) not in said, -len(phrase.text))):
+
+    def order(phrase: Phrase) -> tuple[int, bool, int, int]:
+        kind = (0, 1, 1, 2)[phrase.rank]
+        return kind, fold(phrase.text) not in said, phrase.rank, -len(phrase.text) if phrase.rank else 0
+
+    for phrase in sorted(carried, key=order):
         enough = _MOST_TERMS if phrase.rank < 2 or whole else _FEW_TERMS
         if phrase.rank == 3:
             enough = _FEW_TERMS if whole else 0
@@ -146,14 +144,12 @@ def _chosen(carried: Sequence[Phrase], own: Sequence[Phrase], said: str, whole: 
     return terms
 
 
-_LONGEST_QUESTION = 400
+_LONGEST_QUESTION, _LONGEST_REPLY = 400, 50_000
+# What stands before a colon is no part of the question if it speaks of one.
 _LABEL = re.compile(
-    r"^\W*(?:(?:here (?:is|'s)|this is|the|your|a)\s+)*(?:stand-?alone|rewritten|rephrased|condensed|self-contained"
-    r"|full|complete|final|follow-?up|önálló|átfogalmazott|teljes|átírt"
-    r"|독립(?:적인|된)?|재작성(?:된)?|다시 쓴|완전한)?\s*"
-    r"(?:question|query|version|rewrite|kérdés|átfogalmazás|질문|질의)?\W*[:：]\s*",
-    re.IGNORECASE,
+    r"question|query|rewrit|rephras|stand-?alone|kérdés|átfogalmaz|átír|önálló|질문|질의|재작성|독립", re.IGNORECASE
 )
+_LONGEST_LABEL = 60
 _MARKS = " \t\"'“”„‚‘’«»`*_#>-–•「」『』"
 _LIST = re.compile(r"^(?:\d{1,2}[.)]|[-*•#>]+)\s+")
 _SUSPICIOUS = re.compile(
@@ -178,19 +174,23 @@ def condensed(reply: str, question: str, language: str) -> str:
     """
     text = _line(reply)
     asked = flatten(normalise(question[:_READ]))
-    if not text or len(text) > min(_LONGEST_QUESTION, 3 * len(asked) + 200):
+    if language not in LANGUAGES or not text or len(text) > min(_LONGEST_QUESTION, 3 * len(asked) + 200):
         return ""
     if _SUSPICIOUS.search(text) or fold(text).strip(" ?.!") == fold(asked).strip(" ?.!"):
         return ""
-    if detect(text) not in (language, detect(asked)):
+    if detect(text) != language:
         return ""
     spans = sentence_spans(text)
     questions = [text[start:end].endswith(("?", "？")) for start, end in spans]
     if not all(questions):
         bare = text.rstrip(".!?？ ")
-        if len(spans) > 1 or language not in _ASKS or not _ASKS[language].search(bare):
+        if len(spans) > 1 or not _ASKS[language].search(bare):
             return ""
-    wanted = {term for word in words_in(asked, language) if word.topic for term in content_terms(word.topic, language)}
+    words = words_in(asked, language)
+    named = [word.topic for word in words if word.topic]
+    # Verbs of Korean change their stems.
+    sides = [word.side for word in words if language != "ko" or word.side in WORDS["ko"]["generic"]]
+    wanted = {term for word in named or sides for term in content_terms(word, language)}
     if wanted and not wanted & set(content_terms(text, language)):
         return ""
     return text
@@ -198,22 +198,18 @@ def condensed(reply: str, question: str, language: str) -> str:
 
 def _line(reply: str) -> str:
     """The one line of a reply that may be the question, without what models put around it; empty if there is none."""
-    reply = normalise(reply[: 8 * _LONGEST_QUESTION])
-    ended = reply.rfind("</think>")
-    if ended >= 0:
-        reply = reply[ended + len("</think>") :]
-    elif "<think>" in reply:
+    reply = reply[:_LONGEST_REPLY]
+    _, ended, after = reply.rpartition("</think>")
+    if not ended and "<think>" in reply:
         return ""
-    lines = []
-    for line in reply.split("\n"):
-        line = _LIST.sub("", line.strip())
-        before = ""
-        while before != line:
-            before = line
-            line = _LABEL.sub("", line.strip(_MARKS), count=1).strip(_MARKS)
+    for line in normalise(after[: 4 * _LONGEST_QUESTION]).split("\n"):
+        line = _LIST.sub("", line.strip()).strip(_MARKS)
+        label, colon, _ = line[: _LONGEST_LABEL + 1].replace("：", ":").partition(":")
+        if colon and _LABEL.search(label):
+            line = line[len(label) + 1 :].strip(_MARKS)
         if line:
-            lines.append(line)
-    return flatten(lines[0]) if lines else ""
+            return flatten(line)
+    return ""
 
 
 class Memory:

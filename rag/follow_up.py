@@ -26,6 +26,16 @@ def leans(text: str, language: str) -> bool:
     return _RULES[language](words, " ".join(word.folded for word in words))
 
 
+def asks_alike(text: str, language: str) -> bool:
+    """Whether a follow-up asks the same of something else, `and in winter?`, or is a mere question word, `why?`."""
+    words = words_in(text, language)
+    folded = [word.folded for word in words]
+    if any(pattern.search(" ".join(folded)) for pattern in (_ABOUT, _HUNGARIAN_ABOUT)):
+        return True
+    asks = any(ASKS.match(word) or word in WORDS[language].get("asks", ()) for word in folded)
+    return not asks or not any(word.topic or word.side for word in words)
+
+
 def _bare(words: Sequence[Word], language: str) -> list[Word]:
     """The words with a topic; those that only say when, or `the mission`, do not count where they are all."""
     topics = [(place, word) for place, word in enumerate(words) if word.topic]

@@ -22,7 +22,6 @@ _TOKEN = re.compile(r"[^\W_]+(?:(?:[-–'’]|(?<=\d)[.,](?=\d))[^\W_]+)*\+?|[,;
 _HANGUL = re.compile("[가-힣]")
 _RELATIVE = re.compile(r"a(?:mi|ki|mely|hol|hov|hon|meddig|mennyi|hany)")
 _COMPARATIVE = re.compile(r"(?!tobb)\w{3,}bb(?:ak|at|ik|an)?")
-_NOT_SIDES = frozenset(("long", "much", "many", "done", "part", "sort", "kind", "type", "way"))
 # The words of a question that are also written in capitals: "IT" is no pronoun.
 _ABBREVIATIONS = frozenset(("IT", "US", "WHO"))
 
@@ -88,7 +87,7 @@ def _latin(written: str, folded: str, language: str) -> tuple[str, str]:
         return written, ""
     kinds = WORDS["hu" if language == "hu" else "en"]
     if folded in kinds["generic"]:
-        return "", "" if folded in _NOT_SIDES else written
+        return "", "" if folded in kinds["weak"] else written
     if any(folded in kinds[kind] for kind in kinds if kind not in ("outside", "circumstances", "things")):
         return "", ""
     if language == "hu" and _COMPARATIVE.fullmatch(folded):
@@ -124,11 +123,15 @@ def _korean(written: str, folded: str) -> tuple[str, str]:
     bare = COPULA.sub("", written) or written
     stem = PARTICLES.sub("", bare) if bare == written else bare
     if {stem, written, PARTICLES.sub("", stem)} & kinds["generic"]:
-        return "", stem if len(stem) > 1 else ""
+        return "", _side(stem)
     predicate = _PREDICATE.match(folded)
     if predicate:
-        return "", predicate[1] if len(predicate[1]) > 1 else ""
+        return "", _side(predicate[1])
     return (stem if topic_of(written, "ko") else ""), ""
+
+
+def _side(stem: str) -> str:
+    return stem if len(stem) > 1 and stem not in WORDS["ko"]["weak"] else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ _HUNGARIAN_MARKER = re.compile(
     r"[-–]?(b[ae]n|[nr][ae]l|t[oe]l|b[oe]l|r[oe]l|h[oe]z|[nr][ae]k?|b[ae]|[oe]?n|[oea]?t|ig|[vk][ae]l)$"
 )
 _KOREAN_MARKER = re.compile(r"(에서|에|으로|로|은|는|이|가|을|를|의|와|과|도|보다)(?:는|도|은)?요?$")
-_KOREAN_IDLE = re.compile(r"^[가-힣]*(?:[한된던]|[졌었았였했됐]나)$")
+_KOREAN_IDLE = re.compile(r"^[가-힣]*(?:[한된던]|[졌었았였했됐났갔왔봤샀썼컸켰렸랐겼셨]나)$")
 _SUBJECTS = frozenset("은는이가도")
 _ENGLISH_DETERMINERS = frozenset("the a an my our your which what many of on in at for".split())
 _HUNGARIAN_DETERMINERS = frozenset("a az egy hany melyik milyen mely".split())
