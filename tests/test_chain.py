@@ -149,6 +149,21 @@ def test_a_question_too_long_for_one_model_goes_to_the_next_and_rests_nobody():
         assert generation.failures == [("langchain:test:0", "context")]
 
 
+def test_a_prompt_that_is_never_ready_costs_one_timeout():
+    release = threading.Event()
+
+    def messages(model: ChatModel) -> list[BaseMessage]:
+        if model.name.endswith("0"):
+            release.wait(60)
+        return MESSAGES
+
+    generation = Generation()
+    chain = chain_of(["a", DONE], ["b", DONE], model_timeout=0.3)
+    assert list(chain.stream(generation, messages, lambda: False)) == ["b"]
+    assert generation.failures == [("langchain:test:0", "timeout")]
+    release.set()
+
+
 def test_cancelling_stops_between_tokens():
     seen: list[Any] = []
     chain = chain_of(ScriptedChat(replies=["one two three four"]), ["never"])

@@ -151,7 +151,7 @@ class Chain:
     ) -> Iterator[str | Waiting]:
         """The pieces of the first answer that one of the models begins; nothing if none does.
 
-        `messages` makes the prompt for a model, on the caller's thread. Before the first piece, Waiting tells each
+        `messages` makes the prompt for a model, on another thread. Before the first piece, Waiting tells each
         change of the place in a model's queue, at last 0 when its turn has come. A failure after the first piece ends
         the answer and is noted. `only` names the one model to ask, as `Generation.model` does.
         """
@@ -247,7 +247,7 @@ class Chain:
         for last in (False, True):
             try:
                 model = self._open(name, patience)
-                yield from self._generate(generation, model, messages(model), patience)
+                yield from self._generate(generation, model, messages, patience)
                 return
             except (_Failed, _Cancelled):
                 raise
@@ -274,7 +274,11 @@ class Chain:
         return opening.result()
 
     def _generate(
-        self, generation: Generation, model: ChatModel, messages: "list[BaseMessage]", patience: _Patience
+        self,
+        generation: Generation,
+        model: ChatModel,
+        messages: "Callable[[ChatModel], list[BaseMessage]]",
+        patience: _Patience,
     ) -> Iterator[str | Waiting]:
         """The pieces of one generation without the reasoning before them."""
         settings = self._models.settings
@@ -321,7 +325,7 @@ class Chain:
             raise _Failed("empty" if heard else "broken")
 
     def _chunks(
-        self, model: ChatModel, messages: "list[BaseMessage]", patience: _Patience
+        self, model: ChatModel, messages: "Callable[[ChatModel], list[BaseMessage]]", patience: _Patience
     ) -> "Generator[AIMessageChunk, None, None]":
         """What the model sends, as it comes. Raises _Failed, _Cancelled and what the model raises."""
         with self._lock:
@@ -329,7 +333,8 @@ class Chain:
             self._given_up[model.name] = given_up
         if len(given_up) >= _MOST_GIVEN_UP:
             raise _Failed("timeout")
-        pump = Pump(lambda: model.chat.stream(messages), f"generation of {public_name(model.name)}")
+        # A local model counts the prompt's tokens in a process that may have to be started again for it.
+        pump = Pump(lambda: model.chat.stream(messages(model)), f"generation of {public_name(model.name)}")
         try:
             while True:
                 try:
