@@ -5,11 +5,16 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaluation.variants import VARIANTS
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rag.answer import Engine
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,11 +35,15 @@ def main(arguments: list[str] | None = None) -> int:
         "--strangers", type=Path, nargs="+", default=[], help="folders with questions it can't answer"
     )
     refusals.add_argument("--limit", type=int, help="ask only the first LIMIT questions of each")
+    citations = commands.add_parser("citations", help="such folders: sentences made of them, supported and not")
+    citations.add_argument("folders", type=Path, nargs="+")
     domain = commands.add_parser("domain", help="the questions.jsonl of a domain")
     domain.add_argument("domain")
+    conversation = commands.add_parser("conversation", help="the follow_ups.jsonl of a domain")
+    conversation.add_argument("domain")
     bench = commands.add_parser("bench", help="speed and memory on made documents")
     bench.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="sizes of indexes")
-    parts = ("search", "embedding", "ingest")
+    parts = ("search", "embedding", "ingest", "gguf")
     bench.add_argument("--only", action="append", choices=parts, help="one part; may be repeated")
     bench.add_argument("--questions", type=int, default=200, help="questions asked of each index")
     bench.add_argument("--rounds", type=int, default=3, help="turns that pipelines take; figures are their medians")
@@ -43,7 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument("--small-files", type=int, default=5_000, help="files of which one is edited")
     bench.add_argument("--memory-chunks", type=int, default=100_000, help="size of the ingest whose memory is measured")
     bench.add_argument("--plain", type=Path, help="the interpreter that has the torch pipeline")
-    for command in (beir, extracts, refusals, domain, bench):
+    bench.add_argument("--gguf", type=Path, action="append", default=[], help="a model to measure; may be repeated")
+    for command in (beir, extracts, refusals, citations, domain, conversation, bench):
         command.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     chosen = parser.parse_args(arguments)
     try:
@@ -84,16 +94,33 @@ def _refusal(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     return evaluate(chosen.folder, chosen.strangers, load_embedder(settings.embedder, settings), chosen.limit)
 
 
+def _citations(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
+    from evaluation.citations import evaluate
+
+    return evaluate(chosen.folders)
+
+
 def _domain(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     from evaluation.domain import evaluate
+
+    return _of_a_domain(evaluate, settings, chosen.domain)
+
+
+def _conversation(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
+    from evaluation.conversation import evaluate
+
+    return _of_a_domain(evaluate, settings, chosen.domain)
+
+
+def _of_a_domain(evaluate: "Callable[[Engine, str], dict[str, Any]]", settings: Settings, name: str) -> dict[str, Any]:
     from rag.answer import Engine
 
     engine = Engine(settings)
     try:
-        if chosen.domain not in engine.domains:
+        if name not in engine.domains:
             known = ", ".join(engine.domains)
-            raise ConfigurationError(f"There is no domain {chosen.domain!r}. Domains: {known}.")
-        return evaluate(engine, chosen.domain)
+            raise ConfigurationError(f"There is no domain {name!r}. Domains: {known}.")
+        return evaluate(engine, name)
     finally:
         engine.close()
 
@@ -110,6 +137,7 @@ def _bench(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
         document_chunks=chosen.document_chunks,
         small_files=chosen.small_files,
         memory_chunks=chosen.memory_chunks,
+        models=tuple(chosen.gguf),
     )
     if chosen.plain:
         options = replace(options, plain=chosen.plain)
@@ -152,6 +180,12 @@ def _print_bench(report: dict[str, Any]) -> None:
     print(markdown(report))
 
 
+def _print_citations(report: dict[str, Any]) -> None:
+    from evaluation.citations import markdown
+
+    print(markdown(report))
+
+
 def _print_domain(report: dict[str, Any]) -> None:
     print(f"{report['domain']}: recall@5 by question and document language, percent")
     print(f"{'pair':8} {'questions':>9} {'document':>9} {'page':>6}")
@@ -163,11 +197,20 @@ def _print_domain(report: dict[str, Any]) -> None:
             print(f"refused of the {kind} questions: {100 * share:.1f}")
 
 
+def _print_conversation(report: dict[str, Any]) -> None:
+    print(f"{report['domain']}: recall@5 of follow-ups as typed and with the topic carried over, percent")
+    for language, figures in report["recall@5"].items():
+        shares = "  ".join(f"{key} {100 * figures[key]:5.1f}" for key in ("typed", "carried", "known"))
+        print(f"{language:4} {figures['follow_ups']:4} follow-ups  {shares}")
+
+
 _COMMANDS = {
     "beir": (_beir, _print_beir),
     "extractive": (_extractive, _print_extractive),
     "refusal": (_refusal, _print_refusal),
+    "citations": (_citations, _print_citations),
     "domain": (_domain, _print_domain),
+    "conversation": (_conversation, _print_conversation),
     "bench": (_bench, _print_bench),
 }
 

@@ -1,8 +1,9 @@
 """Speed and memory on made documents, through the real index: `make bench`.
 
 Parts, each a function from options to figures: `search` (latency, approximate against exact search, memory, disk),
-`embedding` (rates of the bundled embedders beside a plain torch pipeline) and `ingest` (in `bench_ingest`). What is
-compared takes turns, because other programs on the machine slow it down at times; trust the ratios more than the rates.
+`embedding` (rates of the bundled embedders beside a plain torch pipeline), `ingest` (in `bench_ingest`) and, where
+models are named, `gguf` (in `bench_gguf`). What is compared takes turns, because other programs on the machine slow it
+down at times; trust the ratios more than the rates.
 """
 
 import json
@@ -26,7 +27,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from evaluation import bench_ingest
+from evaluation import bench_gguf, bench_ingest
 from evaluation.made import MadeVectors, chunk_of, language_of, passage_of, question_of
 from evaluation.tables import table
 from rag.embed import PROFILES, load_embedder
@@ -55,6 +56,7 @@ class Options:
     `plain` is the interpreter of the environment with the torch pipeline. In each of `rounds` turns every embedder
     works for at least `seconds`, in batches of `batch` texts. What is ingested is the folder `documents`, or made ones
     of about `document_chunks` chunks; then so many `small_files`; then text files of about `memory_chunks` chunks.
+    `models` are GGUF files to be measured.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -69,6 +71,7 @@ class Options:
     document_chunks: int = 3_000
     small_files: int = 5_000
     memory_chunks: int = 100_000
+    models: tuple[Path, ...] = ()
 
 
 def run(options: Options, only: Sequence[str] = ()) -> dict[str, Any]:
@@ -84,7 +87,9 @@ def run(options: Options, only: Sequence[str] = ()) -> dict[str, Any]:
     if options.rounds < 1:
         raise ConfigurationError(f"--rounds should be at least 1, is now {options.rounds}.")
     machine = {"system": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()}
-    return {"machine": machine} | {name: part(options) for name, part in PARTS.items() if not only or name in only}
+    # There is no model to be measured unless one is named.
+    chosen = only or [name for name in PARTS if name != "gguf" or options.models]
+    return {"machine": machine} | {name: part(options) for name, part in PARTS.items() if name in chosen}
 
 
 def search(options: Options) -> dict[str, Any]:
@@ -304,6 +309,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         lines += ["", *_embedding_table(report["embedding"])]
     if "ingest" in report:
         lines += ["", *bench_ingest.markdown(report["ingest"])]
+    if "gguf" in report:
+        lines += ["", *bench_gguf.markdown(report["gguf"])]
     return "\n".join(lines)
 
 
@@ -346,5 +353,6 @@ PARTS: Mapping[str, Callable[[Options], dict[str, Any]]] = {
     "search": search,
     "embedding": embedding,
     "ingest": bench_ingest.ingest,
+    "gguf": lambda options: bench_gguf.gguf(options.settings, options.models, options.rounds),
 }
 """By name: what can be measured."""

@@ -579,3 +579,20 @@ def test_what_was_chosen_stands_in_the_log(tiny, caplog):
     caplog.set_level("INFO")
     open_tiny(tiny)
     assert "a context of 512 tokens (what the model was trained on), 1 threads" in caplog.text
+
+
+def test_the_benchmark_measures_a_model(tiny, capsys, monkeypatch):
+    from evaluation.__main__ import main
+
+    monkeypatch.setenv("LACERTA_THREADS", "1")
+    assert main(["bench", "--only", "gguf", "--rounds", "2", "--json", "--gguf", str(tiny)]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["gguf"]["files"]
+    assert found["same_answers"] == 2
+    assert found["answer_tokens"] == 128
+    assert found["second_turn"]["evaluated_tokens"] < found["second_turn"]["prompt_tokens"] / 2
+    assert {*found["tokens_per_second"], *found["first_token_ms"]} == {"own", "bare"}
+    assert min(found["tokens_per_second"].values()) > 0
+    assert main(["bench", "--only", "gguf", "--rounds", "1", "--gguf", str(tiny)]) == 0
+    assert "| tiny.gguf |" in capsys.readouterr().out
+    assert main(["bench", "--only", "gguf"]) == 2
+    assert "--gguf PATH" in capsys.readouterr().err

@@ -77,6 +77,7 @@ class GgufChat(BaseChatModel):
     _child: Child | None = PrivateAttr(default=None)
     _ends: deque[float] = PrivateAttr(default_factory=lambda: deque(maxlen=_ENDS_MOST))
     _context_tokens: int = PrivateAttr(default=0)
+    _threads: int = PrivateAttr(default=0)
     _closed: bool = PrivateAttr(default=False)
     _counted: Any = PrivateAttr()
 
@@ -93,6 +94,11 @@ class GgufChat(BaseChatModel):
     def context_tokens(self) -> int:
         """Tokens of prompt and answer together; known once the model was opened."""
         return self._context_tokens
+
+    @property
+    def threads(self) -> int:
+        """Threads that compute; known once the model was opened."""
+        return self._threads
 
     @property
     def process_id(self) -> int:
@@ -149,7 +155,7 @@ class GgufChat(BaseChatModel):
     def _checked(self, child: Child) -> Child:
         if child.failure is not None:
             raise child.death()
-        self._context_tokens = child.context_tokens
+        self._context_tokens, self._threads = child.context_tokens, child.threads
         return child
 
     def _count(self, text: str) -> int:

@@ -55,7 +55,7 @@ class Child:
         self.label = f"gguf:{path}"
         self.ready, self.gone = threading.Event(), threading.Event()
         self.failure: Exception | None = None
-        self.context_tokens = 0
+        self.context_tokens = self.threads = 0
         self._lock = threading.Lock()
         self._waiting: dict[int, queue.SimpleQueue[Answer | None]] = {}
         self._numbers = itertools.count(1)
@@ -140,7 +140,7 @@ class Child:
     def _loaded(self, answer: Answer) -> None:
         if "ready" in answer:
             about = answer["ready"]
-            self.context_tokens = about["context"]
+            self.context_tokens, self.threads = about["context"], about["threads"]
             _LOG.info(
                 "%s: a context of %d tokens (%s), %d threads, loaded in %.1f s, process %d",
                 self.label,
