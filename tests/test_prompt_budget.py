@@ -283,27 +283,27 @@ def any_case(chance: random.Random, count: Count, budget: int) -> str:
     if prompt is not None:
         well_formed(prompt, parts)
         assert count(rendered(firmer(prompt, PROMPTS[parts["language"]]))) + 1 <= budget
-    messages: list[BaseMessage] = []
+    prompts = PROMPTS[parts["language"]]
     try:
-        messages = build_condense(
-            PROMPTS[parts["language"]], "Guide", parts["question"], parts["history"], count, budget
-        )
+        messages = build_condense(prompts, "Guide", parts["question"], parts["history"], count, budget)
+        assert count(rendered(messages)) <= budget
     except ContextTooSmall:
-        pass
-    assert count(rendered(messages)) <= budget or not messages
+        # It asks for less than an answer does: the question and two short instructions.
+        bare = prompts.system.render(domain=parts["title"], no_answer="") + prompts.condense.render(question="")
+        assert count(bare) + count(parts["question"]) + 250 > budget
     return outcome
 
 
 def test_any_prompt_is_within_an_estimated_budget():
     chance = random.Random(20)
     outcomes = [any_case(chance, estimate_tokens, int(300 * 40 ** chance.random())) for _ in range(80)]
-    assert all(outcomes.count(kind) > 10 for kind in ("anew", "continued", "too small"))
+    assert all(outcomes.count(kind) > 3 for kind in ("anew", "continued", "too small"))
 
 
 def test_any_prompt_is_within_the_budget_of_a_byte_pair_tokenizer(byte_pairs):
     chance = random.Random(21)
     outcomes = [any_case(chance, byte_pairs, int(300 * 40 ** chance.random())) for _ in range(80)]
-    assert all(outcomes.count(kind) > 10 for kind in ("anew", "continued", "too small"))
+    assert all(outcomes.count(kind) > 3 for kind in ("anew", "continued", "too small"))
 
 
 def test_any_prompt_is_within_the_budget_of_a_gguf_model(tiny):
