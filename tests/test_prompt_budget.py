@@ -133,6 +133,27 @@ def test_a_model_s_own_count_is_within_its_budget(tiny):
     assert tiny.budget * 0.8 < usage["input_tokens"] <= tiny.budget
 
 
+def test_a_second_question_has_only_what_is_new_evaluated(tiny):
+    def computed(messages: Sequence[BaseMessage]) -> tuple[str, int, int]:
+        """The reply, the tokens of the prompt and those of them that were evaluated."""
+        chunks: list[AIMessageChunk] = list(tiny.chat.stream(list(messages)))
+        reply = "".join(str(chunk.text) for chunk in chunks)
+        usage = [chunk.usage_metadata for chunk in chunks if chunk.usage_metadata][-1]
+        return reply, usage["input_tokens"], chunks[-1].response_metadata["evaluated_tokens"]
+
+    first = build(tiny.count_tokens, tiny.budget, hits=[make_hit(n, f"passage {n} " * 60) for n in range(1, 4)])
+    reply, size, evaluated = computed(first.messages)
+    assert evaluated > size * 0.9
+    past = Past(tuple(first.messages), first.passages, reply)
+    history = [Turn("user", "How long?"), Turn("assistant", reply)]
+    whole = build_condense(PROMPTS["en"], "Guide", "In winter?", history, tiny.count_tokens, tiny.budget, past)
+    _, size, evaluated = computed(whole)
+    assert evaluated < tiny.count_tokens(str(whole[-1].text)) + 200 < size / 3
+    second = build(tiny.count_tokens, tiny.budget, hits=[*first.passages[:2], make_hit(9, "new " * 50)], past=past)
+    _, size, evaluated = computed(second.messages)
+    assert evaluated < tiny.count_tokens(str(second.messages[-1].text)) + 200 < size / 3
+
+
 def test_a_question_comes_before_everything():
     question = "Why " * 300 + "so?"
     prompt = build(estimate_tokens, 1500, question=question, hits=[make_hit(1, HUGE)], history=[Turn("user", HUGE)])
