@@ -42,8 +42,8 @@ _ABOUT_DOCUMENTS = re.compile(
 )
 # [1], [1, 3], [2-4], [^1], 【1】, [Passage 1]; a link target behind it goes too.
 _MARKER = re.compile(
-    r"[^\S\n]*[\[【]\s*(?:passages?|sources?|szövegrész(?:ek)?|forrás|발췌문|출처)?\s*[#^]?"
-    r"(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)(?:†[^\]】]*)?\s*[\]】](?:\(\S*?\))?",
+    r"(?<![^\S\n])[^\S\n]*+[\[【]\s*(?:passages?|sources?|szövegrész(?:ek)?|forrás|발췌문|출처)?\s*[#^]?"
+    r"(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)(?:†[^\[\]【】]{0,80})?\s*[\]】](?:\(\S{0,300}?\))?",
     re.IGNORECASE,
 )
 # A table row as the loaders write it: "column: value; column: value".

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from html import escape
 
 _CITATION = re.compile(r"\[(\d{1,3})\]")
-_BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
+_BOLD = re.compile(r"\*\*(?=\S)(.{1,1000}?)(?<=\S)\*\*")
 _LIST_MARK = re.compile(r"\s*(?:[-*•]|(\d{1,3})[.)])\s+(?=\S)")
 
 
