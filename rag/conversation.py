@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # So many of the last questions may belong to one chain of follow-ups; of each text so many characters are read.
 _LOOK_BACK, _READ = 8, 1000
+# Texts of so few words are often taken for another language.
+_SHORT = 2
 # What is carried over: so many terms, and so many characters of them.
 _MOST_TERMS, _FEW_TERMS, _MOST_CHARACTERS = 4, 2, 80
 # The particle of what a Korean question is about.
@@ -54,12 +56,16 @@ def _leans(question: str, language: str, before: str) -> bool:
 
 
 def _spoken(text: str, language: str, before: str) -> str:
-    """The language of a text that may be too short to tell: then that of the question before it."""
+    """The language of a text that may be too short to tell: then it may be that of the question before it."""
     if language not in LANGUAGES:
         language = detect(text)
-    if language in ("en", "hu") and len(text.split()) <= 2 and detect(before) in ("en", "hu"):
-        return detect(before)
-    return language if language in LANGUAGES else "en"
+    if language not in LANGUAGES:
+        language = "en"
+    if before and len(text.split()) <= _SHORT and not leans(text, language):
+        earlier = detect(before)
+        if {earlier, language} == {"en", "hu"} and leans(text, earlier):
+            return earlier
+    return language
 
 
 def carry_over(question: str, language: str, history: Sequence[Turn]) -> str:

@@ -74,6 +74,8 @@ def test_a_follow_up_too_short_to_tell_its_language_has_that_of_the_conversation
     # By itself it is taken for English.
     assert detect("ott is?") == "en"
     assert follows("ott is?", "Lehet Bécsben dolgozni?")
+    assert follows("why?", "Lehet Bécsben dolgozni?")
+    assert follows("miért?", "Can I work in Vienna?")
 
 
 @pytest.mark.parametrize(
