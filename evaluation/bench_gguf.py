@@ -44,7 +44,11 @@ def measure(settings: Settings, path: Path, turns: int) -> dict[str, Any]:
         for turn in tqdm(range(turns + _WARM_UP), desc=path.name, leave=False, disable=None):
             # Another beginning each time, so that nothing is reused.
             messages = [SystemMessage(f"{turn}: be brief."), HumanMessage(words)]
-            for found, measured in (own, _ours(chat, messages)), (theirs, bare.answer(messages)):
+            pair = [(own, lambda messages=messages: _ours(chat, messages))]
+            pair.append((theirs, lambda messages=messages: bare.answer(messages)))
+            # Whoever comes second finds other caches.
+            for found, answer in pair if turn % 2 else reversed(pair):
+                measured = answer()
                 if turn >= _WARM_UP:
                     found.append(measured)
         bare.close()

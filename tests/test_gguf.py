@@ -234,6 +234,20 @@ def test_a_model_that_dies_again_and_again_is_left_alone(tiny):
     assert chat.process_id == 0
 
 
+def test_a_process_that_hangs_is_ended(tiny, monkeypatch):
+    monkeypatch.setattr("rag.models.gguf_process._QUIET_SECONDS", 0.1)
+    monkeypatch.setattr("rag.models.gguf_process._SILENT_SECONDS", 1.0)
+    chat = open_tiny(tiny).chat
+    assert isinstance(chat, GgufChat)
+    # Silence of one that has nothing to do is no hang.
+    time.sleep(0.3)
+    assert chat.invoke(MESSAGES).content
+    os.kill(chat.process_id, signal.SIGSTOP)
+    with pytest.raises(ModelDied, match="no sign of life"):
+        chat.invoke(MESSAGES)
+    assert chat.invoke(MESSAGES).content
+
+
 def test_counting_does_not_wait_for_a_generation(tmp_path, tiny):
     chat = endless(tmp_path)
     stream = begun(chat)

@@ -149,7 +149,9 @@ class GgufChat(BaseChatModel):
                         f"gguf:{self.path} ended {len(recent)} times within {_ENDS_SECONDS:g} s and is left alone for a"
                         " while: name another file in LACERTA_MODELS, or lower LACERTA_CONTEXT_TOKENS."
                     )
-                self._child = Child(self.path, self.wishes)
+                # Prompts are made for the context that was chosen first.
+                context = self._context_tokens or self.wishes["context_tokens"]
+                self._child = Child(self.path, self.wishes | {"context_tokens": context})
             return self._child
 
     def _checked(self, child: Child) -> Child:

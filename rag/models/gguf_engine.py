@@ -16,6 +16,7 @@ from typing import Any
 from llama_cpp import llama_cpp as api
 
 from rag.models.gguf_machine import available_cores, available_memory
+from rag.models.gguf_sampling import Held, Sampling, sampler_of
 from rag.models.gguf_template import ChatTemplate, Messages
 
 MOST_CONTEXT = 8192
@@ -30,6 +31,7 @@ _CELL_BYTES = 2  # f16
 _NO_MEMORY = -2  # GGML_STATUS_ALLOC_FAILED
 _CONTROL = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN
 _ALL_LAYERS = 999
+_NO_CHAT = "it is not a model that answers in a conversation: name another one in LACERTA_MODELS."
 _PART = re.compile(r"-00001-of-(\d{5})\.gguf$")
 
 
@@ -52,19 +54,6 @@ class Wishes:
     context_tokens: int = 0
     threads: int = 0
     gpu_layers: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How an answer is chosen. `seed` None differs each time; a temperature of 0 takes the likeliest token."""
-
-    max_tokens: int
-    temperature: float
-    top_p: float = 0.95
-    top_k: int = 40
-    min_p: float = 0.05
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +87,8 @@ class Model:
         self.context_tokens, self.reason = self._plan(wishes.context_tokens, free)
         self._context = self._opened()
         self._memory = api.llama_get_memory(self._context)
+        if not self._memory:
+            raise Refused(_NO_CHAT)
         self._cuts = not (api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model))
         self._batch = (api.llama_token * _BATCH)()
         self._evaluated: list[int] = []
@@ -182,8 +173,8 @@ class Model:
     def _answer(self, most: int, sampling: Sampling, emit: Callable[[str], None]) -> tuple[str, int]:
         # A syllable may be spread over tokens; bytes that are no text at all are dropped.
         decoder = codecs.getincrementaldecoder("utf-8")("ignore")
-        held = _Held((*sampling.stop, *self.template.stop))
-        sampler = _sampler(sampling)
+        held = Held((*sampling.stop, *self.template.stop))
+        sampler = sampler_of(sampling)
         finish, completion = "length", 0
         try:
             while True:
@@ -269,7 +260,7 @@ class Model:
                 " memory: download it again, or name another one in LACERTA_MODELS."
             )
         if not api.llama_model_has_decoder(model) or api.llama_model_has_encoder(model):
-            raise Refused("it is not a model that answers in a conversation: name another one in LACERTA_MODELS.")
+            raise Refused(_NO_CHAT)
         return model
 
     def _opened(self) -> Any:
@@ -294,9 +285,14 @@ class Model:
     def _plan(self, wanted: int, free: int | None) -> tuple[int, str]:
         """Tokens of context and why so many; `free` are the bytes left for it, None where that can't be known."""
         trained = int(api.llama_model_n_ctx_train(self._model)) or MOST_CONTEXT
-        if wanted:
-            return min(wanted, trained), "as set" if wanted <= trained else "what the model was trained on"
         each = self._bytes_per_token()
+        if wanted:
+            reason = "as set" if wanted <= trained else "what the model was trained on"
+            if free is not None and free < min(wanted, trained) * each:
+                reason += (
+                    f", although that takes {_gigabytes(min(wanted, trained) * each)} and {_gigabytes(free)} are free"
+                )
+            return min(wanted, trained), reason
         most = min(trained, MOST_CONTEXT)
         reason = "what the model was trained on" if trained <= MOST_CONTEXT else "the default"
         if free is None or most * each <= free:
@@ -322,51 +318,6 @@ class Model:
         stated = [int(number) for number in re.findall(r"\d+", self._metadata(f"{attention}.head_count_kv"))]
         pairs = sum(stated) if len(stated) > 1 else layers * int(api.llama_model_n_head_kv(self._model))
         return max(1, pairs * (key + value) * _CELL_BYTES + _BATCH * heads * 4)
-
-
-class _Held:
-    """Holds back the end of a text that may be the beginning of a stop string."""
-
-    def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = [stop for stop in stops if stop]
-        self._text = ""
-        self.stopped = False
-
-    def add(self, text: str) -> str:
-        if not self._stops:
-            return text
-        self._text += text
-        ends = [at for stop in self._stops if (at := self._text.find(stop)) >= 0]
-        self.stopped = bool(ends)
-        ready = min(ends) if ends else len(self._text) - self._overlap()
-        given, self._text = self._text[:ready], "" if ends else self._text[ready:]
-        return given
-
-    def rest(self) -> str:
-        return self._text
-
-    def _overlap(self) -> int:
-        longest = min(len(self._text), max(map(len, self._stops)) - 1)
-        tails = range(longest, 0, -1)
-        return next((n for n in tails if any(stop.startswith(self._text[-n:]) for stop in self._stops)), 0)
-
-
-def _sampler(sampling: Sampling) -> Any:
-    chain = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
-    if sampling.temperature <= 0:
-        steps = [api.llama_sampler_init_greedy()]
-    else:
-        seed = api.LLAMA_DEFAULT_SEED if sampling.seed is None else sampling.seed % api.LLAMA_DEFAULT_SEED
-        steps = [
-            api.llama_sampler_init_top_k(sampling.top_k),
-            api.llama_sampler_init_top_p(sampling.top_p, 1),
-            api.llama_sampler_init_min_p(sampling.min_p, 1),
-            api.llama_sampler_init_temp(sampling.temperature),
-            api.llama_sampler_init_dist(seed),
-        ]
-    for step in steps:
-        api.llama_sampler_chain_add(chain, step)
-    return chain
 
 
 def _size(path: Path) -> int:

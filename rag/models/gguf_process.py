@@ -62,7 +62,10 @@ class Child:
         self._started = self._heard = time.monotonic()
         self._pinged = 0.0
         self._errors: deque[str] = deque(maxlen=_LAST_LINES)
-        self._process = _start()
+        try:
+            self._process = _start()
+        except OSError as error:
+            raise ModelUnavailable(f"{self.label}: its process can't be started ({error.strerror}).") from error
         self._listeners = [
             threading.Thread(target=listen, name=f"gguf-{self._process.pid}", daemon=True)
             for listen in (self._hear, self._hear_errors)
@@ -100,11 +103,12 @@ class Child:
                 self._end(
                     ModelUnavailable(f"{self.label} was not loaded within {LOAD_SECONDS:g} s: try a smaller file.")
                 )
-        elif now - self._heard > _SILENT_SECONDS and self._pinged > self._heard:
+        elif self._pinged <= self._heard:
+            if now - self._heard > _QUIET_SECONDS:
+                self._pinged = now
+                self._send({"do": "ping", "id": 0})
+        elif now - self._pinged > _SILENT_SECONDS:
             self._end(ModelDied(f"{self.label} gave no sign of life for {_SILENT_SECONDS:g} s and was ended."))
-        elif now - max(self._heard, self._pinged) > _QUIET_SECONDS:
-            self._pinged = now
-            self._send({"do": "ping", "id": 0})
 
     def close(self) -> None:
         """Ends the process at once."""

@@ -85,7 +85,8 @@ class Worker:
         return {"ready": {"context": model.context_tokens, "reason": model.reason, "threads": model.threads}}
 
     def _generate(self, job: dict[str, Any]) -> dict[str, Any]:
-        from rag.models.gguf_engine import Cancelled, PromptTooLong, Sampling
+        from rag.models.gguf_engine import Cancelled, PromptTooLong
+        from rag.models.gguf_sampling import Sampling
         from rag.models.gguf_template import TemplateError
 
         number = job["id"]
