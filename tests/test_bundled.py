@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from evaluation import conversation
 from ingest.pipeline import bring_up_to_date
 from rag.answer import Engine
 from rag.settings import LANGUAGES, Settings, domain_names
@@ -44,6 +45,13 @@ def test_example_questions_are_answered_with_citations(engine: Engine, domain: s
         assert answer.language == language
         assert cited(engine, answer, domain)
         assert "[1]" in answer.text
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_follow_ups_are_found_by_the_topic_of_the_conversation(engine: Engine, domain: str) -> None:
+    report = conversation.evaluate(engine, domain)["recall@5"]["all"]
+    assert report["carried"] >= 0.95
+    assert report["carried"] > report["typed"]
 
 
 @pytest.mark.parametrize(
