@@ -326,7 +326,15 @@ def test_the_length_of_an_answer_is_bounded_whatever_the_server_does():
     assert len(text) == 320 and generation.shortened and not generation.interrupted
 
 
-@pytest.mark.parametrize("metadata", [{"finish_reason": "length"}, {"stop_reason": "max_tokens"}])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"finish_reason": "length"},
+        {"finish_reason": "MAX_TOKENS"},
+        {"stop_reason": "max_tokens"},
+        {"done_reason": "length"},
+    ],
+)
 def test_providers_say_in_their_own_ways_that_an_answer_was_shortened(metadata):
     assert run(chain_of(["Six", chunk(**metadata)]))[1].shortened
 

@@ -9,6 +9,8 @@ from rag.prompt import ContextTooSmall
 
 
 class Response:
+    status_code: int | None = None
+
     def __init__(self, **headers: str) -> None:
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
@@ -18,6 +20,15 @@ class StatusError(Exception):
         super().__init__(text)
         self.status_code = status_code
         self.response = Response(**headers)
+
+
+class HTTPStatusError(Exception):
+    """As httpx has it."""
+
+    def __init__(self, status_code: int) -> None:
+        super().__init__()
+        self.response = Response()
+        self.response.status_code = status_code
 
 
 class ModelDied(ModelUnavailable):
@@ -44,6 +55,7 @@ class ConnectTimeout(TimeoutError):
         (StatusError(400, "This model's maximum context length is 4096 tokens"), "context"),
         (StatusError(400, "the request exceeds the available context size"), "context"),
         (StatusError(401, "context length"), "key"),
+        (HTTPStatusError(429), "rate"),
         (ContextTooSmall("no"), "context"),
         (ModelUnavailable("no"), "unavailable"),
         (ModelDied("no"), "died"),

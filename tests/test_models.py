@@ -98,6 +98,21 @@ def test_a_provider_is_opened_by_name(monkeypatch):
         assert server.requests[0]["max_completion_tokens"] == 7
 
 
+@pytest.mark.parametrize(
+    ("provider", "options"),
+    [
+        ("ollama", {"temperature": 0.2, "num_predict": 7, "num_ctx": 4096}),
+        ("groq", {"temperature": 0.2, "timeout": 60.0, "max_tokens": 7, "max_retries": 0}),
+        ("anthropic", {"timeout": 60.0, "max_tokens": 7, "max_retries": 0}),
+    ],
+)
+def test_providers_are_told_the_limits_under_the_names_they_know(provider, options, monkeypatch):
+    given: list[dict[str, object]] = []
+    monkeypatch.setattr("rag.models.providers.init_chat_model", lambda model, **known: given.append({model: known}))
+    open_model(f"langchain:{provider}:m", replace(Settings(), answer_tokens=7))
+    assert given == [{"m": {"model_provider": provider, **options}}]
+
+
 def test_a_provider_may_have_colons_in_its_names(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     assert open_model("langchain:openai:ft:gpt-4o:x", Settings()).chat.model_name == "ft:gpt-4o:x"  # type: ignore[attr-defined]

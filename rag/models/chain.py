@@ -41,7 +41,8 @@ _CHARACTERS_FOR_TOKEN = 32
 _MOST_GIVEN_UP = 8
 # Kinds of model that always say why they stopped; silence means that the connection was cut.
 _SAY_WHY = ("openai", "gguf")
-# How providers call it when the answer reached its permitted length.
+# Where providers say why an answer ended, and how they say that it reached its permitted length.
+_FINISH = ("finish_reason", "stop_reason", "done_reason")
 _LENGTH = ("length", "max_tokens")
 
 
@@ -304,7 +305,7 @@ class Chain:
                     if not left:
                         finish = "length"
                         break
-                    if ended := information.get("finish_reason") or information.get("stop_reason"):
+                    if ended := next((information[key] for key in _FINISH if information.get(key)), ""):
                         finish = str(ended).lower()
                         patience.begun(min(_AFTERWARDS_SECONDS, settings.model_timeout))
             except Exception as error:
@@ -359,7 +360,7 @@ class Chain:
 def _usage(usage: Usage, chunk: "AIMessageChunk") -> Usage:
     """The counts with those of one more chunk. Some providers split them over chunks, some repeat what they had."""
     counted = getattr(chunk, "usage_metadata", None) or {}
-    prompt = counted.get("input_tokens")
+    prompt = counted.get("input_tokens") or None
     evaluated = chunk.response_metadata.get("evaluated_tokens")
     reused = (counted.get("input_token_details") or {}).get("cache_read")
     if evaluated is None and prompt and reused is not None:

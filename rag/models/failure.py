@@ -13,7 +13,7 @@ _NAMES = {
     "context": ("ContextTooSmall", "ContextOverflowError"),
     "died": ("ModelDied",),
     "timeout": ("APITimeoutError", "TimeoutException", "TimeoutError", "Timeout"),
-    "broken": ("RemoteProtocolError", "ReadError", "IncompleteRead", "JSONDecodeError", "ResponseTooLarge"),
+    "broken": ("RemoteProtocolError", "ReadError", "IncompleteRead", "JSONDecodeError", "SSEError", "ResponseTooLarge"),
     "unreachable": ("APIConnectionError", "ConnectError", "ConnectionError", "NetworkError"),
     "memory": ("MemoryError",),
 }
@@ -50,7 +50,8 @@ def reason(error: BaseException) -> str:
             return "died"
         if isinstance(cause, ModelUnavailable):
             return "unavailable"
-        status = getattr(cause, "status_code", None)
+        # Clients of providers carry it themselves, those of httpx in their response.
+        status = getattr(cause, "status_code", None) or getattr(getattr(cause, "response", None), "status_code", None)
         if isinstance(status, int) and status >= 300:
             too_long = status in (400, 413, 422) and any(text in str(cause).lower() for text in _TOO_LONG)
             return "context" if too_long else _STATUS.get(status, "server" if status >= 500 else "rejected")

@@ -1,29 +1,27 @@
 """Chat models of any provider that LangChain knows, by `init_chat_model`. Installs nothing."""
 
 import re
+from typing import Any
 
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 
 from rag.errors import ModelUnavailable
+from rag.models import REMOTE_CONTEXT
 from rag.settings import Settings
 
 _PACKAGE = re.compile(r"\blangchain[-_][a-z0-9_-]+")
 _CHARACTERS = 300
+_TEMPERATURE = 0.2
+# Some of these providers' models refuse a temperature.
+_OWN_TEMPERATURE = ("anthropic", "azure_openai", "openai")
 
 
 def open_provider(provider: str, model: str, settings: Settings) -> BaseChatModel:
     """The chat model `model` of `provider`. Sends nothing yet. Raises ModelUnavailable, with what to do."""
     name = f"langchain:{provider}:{model}"
     try:
-        chat: BaseChatModel = init_chat_model(
-            model,
-            model_provider=provider,
-            timeout=settings.model_timeout,
-            max_tokens=settings.answer_tokens,
-            # The chain retries what is worth it.
-            max_retries=0,
-        )
+        chat: BaseChatModel = init_chat_model(model, model_provider=provider, **_options(provider, settings))
     except ImportError as error:
         package = _PACKAGE.search(str(error))
         command = package[0].replace("_", "-") if package else f"langchain-{provider}"
@@ -34,6 +32,18 @@ def open_provider(provider: str, model: str, settings: Settings) -> BaseChatMode
     except Exception as error:
         raise ModelUnavailable(f"{name} cannot be opened: {_text(error)}") from error
     return chat
+
+
+def _options(provider: str, settings: Settings) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if provider not in _OWN_TEMPERATURE:
+        options["temperature"] = _TEMPERATURE
+    if provider == "ollama":
+        # It has names of its own, and cuts a prompt that is longer than the window it was told.
+        window = settings.context_tokens or REMOTE_CONTEXT
+        return options | {"num_predict": settings.answer_tokens, "num_ctx": window}
+    # The chain retries what is worth it.
+    return options | {"timeout": settings.model_timeout, "max_tokens": settings.answer_tokens, "max_retries": 0}
 
 
 def _text(error: Exception) -> str:
