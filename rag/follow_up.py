@@ -137,18 +137,22 @@ def _points_in_english(words: Sequence[Word], place: int, text: str) -> bool:
 
 # A verb whose object or doer is elsewhere: "tervezte", "indították", "gyártják", "vezeti", "lekésem", "befizetni".
 _VERB = re.compile(
-    r"\w{2,}(?:t[ae]|t[ae]k|j[ae]k?|[bcdfghjklmnprstvz]i|ik|ott|ett|t|nak|nek|[aeo]m)"
+    r"\w{2,}(?:t[ae]|t[ae]k|j[ae]k?|[bcdfghjklmnprstvz]i|ik)"
+    r"|(?:le|be|fel|el|meg|ki|vissza|at|ossze|hozza)\w{2,}[aeo]m"
     r"|(?:le|be|fel|el|meg|ki|vissza|at|ossze|hozza)\w+(?<![koe]z|[oe]d)ni"
 )
+# Nouns end so as well: a verb only where there is no other.
+_VERB_OR_NOUN = re.compile(r"\w{2,}(?:t|nak|nek|[aeo]m)")
 _DEFINITE_VERB = re.compile(r"\w{2,}(?:t[ae]k?|j[ae]k?|[bcdfghjklmnprstvz]i)")
 # Words that are a whole question only where something was spoken of: "látogatható?", "visszakapom?", "Győrben?".
 _SAID_OF_IT = re.compile(
     r"\w{3,}(?:hato|heto)|(?:le|be|fel|el|meg|ki|vissza|at|ossze|hozza)\w{2,}[aeo]m"
     r"|[\w-]{2,}(?:b[ae]n|n[ae]l|t[oe]l|b[oe]l|r[oe]l|h[oe]z|n[ae]k)"
 )
+_AUXILIARIES = frozenset("van vannak volt voltak lesz nincs kell lehet szabad".split())
 _POSTPOSITIONS = frozenset("nelkul alatt utan elott eseten helyett mellett kozben ota".split())
 _POSSESSED = re.compile(r"\w+(?:sag|seg|meroj|oj)[ae]i?")
-_HUNGARIAN_ABOUT = re.compile(r"^(?:\w+ )?(?:mi van|mi lesz|mi a helyzet|mi a teendo)\b")
+_HUNGARIAN_ABOUT = re.compile(r"^(?:\w+ )?mi (?:a helyzet\b|van (?:a |az )?[\w-]+[ae]l$|(?:van|lesz) (?:akkor )?ha\b)")
 _DEFINES = re.compile(r"\b(?:ki|mi|mik|kik) (?:is )?az (?:a|az)\b")
 
 
@@ -164,13 +168,15 @@ def _hungarian(words: Sequence[Word], text: str) -> bool:
     opened = folded[0] in kinds["openers"]
     if _HUNGARIAN_ABOUT.search(text):
         return len(topics) <= _FRAGMENT_TOPICS
-    says = any(word in kinds["generic"] or word in ("van", "kell", "lehet", "szabad") for word in folded)
+    says = any(word in kinds["generic"] or word in _AUXILIARIES for word in folded)
     if not asks and not says and (opened or folded[-1] in ("is", "sem")):
         return len(topics) <= (_FRAGMENT_TOPICS if opened else 2)
     if not asks and folded[-1] in _POSTPOSITIONS and len(words) <= 3:
         return True
     if not asks and len(topics) == 1 and len(words) <= 2 and _SAID_OF_IT.fullmatch(topics[0].folded):
         return words[-1] is topics[0] and folded[0] not in ("a", "az")
+    if len(topics) == 1 and asks and not says and not topics[0].name and _VERB_OR_NOUN.fullmatch(topics[0].folded):
+        return words[words.index(topics[0]) - 1].folded not in ("a", "az", "egy")
     if len(topics) == 1 and _leans_on_one(words, words.index(topics[0]), asks, opened):
         return True
     # "Melyik szonda hozta": what it brought was said before.
