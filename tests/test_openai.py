@@ -200,6 +200,8 @@ def test_responses_come_unpacked(server):
 def test_a_proxy_of_the_environment_is_used(server, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", server.address.removesuffix("/v1"))
     monkeypatch.setenv("NO_PROXY", "")
+    # A variable of LangChain's, which has no say here.
+    monkeypatch.setenv("OPENAI_PROXY", "http://127.0.0.1:9")
     settings = Settings(openai_base_url="http://models.invalid/v1", model_timeout=5.0)
     assert run(chain_of(settings, "openai:m"))[0] == "Yes."
     assert server.requests[0]["path"] == "http://models.invalid/v1/chat/completions"

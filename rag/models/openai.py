@@ -73,6 +73,8 @@ def open_openai(model: str, settings: Settings) -> OpenAIChat:
         api_key=SecretStr(settings.openai_api_key.reveal() or "none"),
         timeout=timeout,
         http_client=_client(f"openai:{model}", timeout, _BYTES_AT_LEAST + settings.answer_tokens * _BYTES_FOR_TOKEN),
+        # LangChain refuses its own variable for a proxy beside a client.
+        openai_proxy=None,
         # The chain retries what is worth it; retrying a timeout here would double the visitor's wait.
         max_retries=0,
         stream_usage=True,
