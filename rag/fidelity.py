@@ -26,6 +26,8 @@ _QUOTED = re.compile(
 _NESTED = 2
 # A quotation or bracket that the stream has not closed yet.
 _OPEN = re.compile(r"[„“«\"‘「『《〈(\[（【][^”»\"’」』》〉)\]）】\n]{0,200}\Z")
+# 21,150 km: a unit is in every language.
+_UNIT = re.compile(r"(?<=\d)[\s-]?[A-Za-z]{1,2}(?![^\W_])")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 # Where less than this share of the letters stands outside quotations and brackets, the whole is looked at.
 _LEAST_PROSE = 0.25
@@ -183,7 +185,7 @@ def _latin(counts: Counter[str], words: list[str], language: str, least: int) ->
 def _words(prose: str) -> list[str]:
     """The words in Latin letters that are no names, numbers or units, in lower case."""
     words = []
-    for word in _WORD.findall(prose):
+    for word in _WORD.findall(_UNIT.sub(" ", prose)):
         if not all(_script(letter) == "latin" or letter in "'’" for letter in word):
             continue
         lowered = word.lower()

@@ -115,6 +115,7 @@ def test_a_stream_is_told_within_a_few_words(asked):
             "en",
             "The form „Szakmai gyakorlat jelentkezési lap és igazolás” must be sent to the Tanulmányi Osztály [2].",
         ),
+        ("en", "21,150 km, 23,222 km, 19,130 km and 36,000 km [1]"),
         ("en", "The speed is Δv = 3.2 km/s, with σ = 0.1 and λ = 656 nm [3]."),
     ],
 )
