@@ -323,6 +323,13 @@ def test_whoever_comes_first_is_served_first(tmp_path, tiny):
     chat.close()
 
 
+def test_whoever_reads_slowly_does_not_keep_others_waiting(tiny):
+    chat = open_tiny(tiny).chat
+    slow = begun(chat)
+    assert chat.invoke(MESSAGES).content
+    assert any(chunk.response_metadata.get("finish_reason") for chunk in slow)
+
+
 def stands_still(chat: GgufChat) -> int:
     """The tokens computed, once that number does not change any more."""
     counts = [-1, chat.computed_tokens()]

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,10 @@ class Turns:
             return self._tickets.index(ticket)
 
     def leave(self, ticket: threading.Event) -> None:
+        """Gives a ticket back; nothing happens if it was before."""
         with self._lock:
-            self._tickets.remove(ticket)
+            if ticket in self._tickets:
+                self._tickets.remove(ticket)
             if self._tickets:
                 self._tickets[0].set()
 
@@ -184,7 +186,9 @@ class GgufChat(BaseChatModel):
                 child.look_after()
                 yield _chunk("")
             self._checked(child)
-            with child.ask({"do": "generate", "messages": turns, "sampling": sampling}) as conversation:
+            request = {"do": "generate", "messages": turns, "sampling": sampling}
+            # The model is free when it has answered, even if whoever asked is slow to read.
+            with child.ask(request, partial(self._turns.leave, ticket)) as conversation:
                 answer: Answer | None = {}
                 while answer is None or "done" not in answer:
                     answer = conversation.next(_HEARTBEAT_SECONDS)

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class Child:
         self.failure: Exception | None = None
         self.context_tokens = self.threads = 0
         self._lock = threading.Lock()
-        self._waiting: dict[int, queue.SimpleQueue[Answer | None]] = {}
+        self._waiting: dict[int, Conversation] = {}
         self._numbers = itertools.count(1)
         self._started = self._heard = time.monotonic()
         self._pinged = 0.0
@@ -78,17 +78,19 @@ class Child:
     def process_id(self) -> int:
         return self._process.pid
 
-    def ask(self, request: Mapping[str, Any]) -> "Conversation":
-        """Sends a request; its answers are read from what is returned, which must be closed."""
-        number = next(self._numbers)
-        answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+    def ask(self, request: Mapping[str, Any], finished: Callable[[], None] | None = None) -> "Conversation":
+        """Sends a request; its answers are read from what is returned, which must be closed.
+
+        `finished` is called when the last answer is there, even if nobody has read it yet.
+        """
+        conversation = Conversation(self, next(self._numbers), finished)
         with self._lock:
-            self._waiting[number] = answers
+            self._waiting[conversation.number] = conversation
             # Whoever comes after the end is not told any more by the thread that noticed it.
             if self.failure is not None:
-                answers.put(None)
-        self._send({**request, "id": number})
-        return Conversation(self, number, answers)
+                conversation.put(None)
+        self._send({**request, "id": conversation.number})
+        return conversation
 
     def death(self) -> Exception:
         """`failure`, to be raised: each thread gets its own."""
@@ -137,8 +139,8 @@ class Child:
                 self._heard = time.monotonic()
                 if "id" not in answer:
                     self._loaded(answer)
-                elif (answers := self._waiting.get(answer["id"])) is not None:
-                    answers.put(answer)
+                elif (conversation := self._waiting.get(answer["id"])) is not None:
+                    conversation.put(answer)
         self._end(None)
 
     def _loaded(self, answer: Answer) -> None:
@@ -189,8 +191,8 @@ class Child:
                 self._process.stdin.close()
         self.ready.set()
         self.gone.set()
-        for answers in waiting:
-            answers.put(None)
+        for conversation in waiting:
+            conversation.put(None)
 
     def _waits_for_end(self) -> bool:
         try:
@@ -213,17 +215,26 @@ class Child:
 
 
 class Conversation:
-    """A request and its answers; closing it before the last one cancels it. For one thread."""
+    """A request and its answers; closing it before the last one cancels it. For one thread that reads."""
 
-    def __init__(self, child: Child, number: int, answers: "queue.SimpleQueue[Answer | None]") -> None:
-        self._child, self._number, self._answers = child, number, answers
-        self._finished = False
+    def __init__(self, child: Child, number: int, finished: Callable[[], None] | None) -> None:
+        self.number = number
+        self._child, self._finished = child, finished
+        self._answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        self._complete = False
 
     def __enter__(self) -> "Conversation":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._child.forget(self._number, self._finished)
+        self._child.forget(self.number, self._complete)
+
+    def put(self, answer: Answer | None) -> None:
+        """Takes an answer in; None is the end of the process."""
+        self._complete = answer is None or "text" not in answer or "done" in answer
+        self._answers.put(answer)
+        if self._complete and self._finished is not None:
+            self._finished()
 
     def next(self, seconds: float) -> Answer | None:
         """The next answer, None if there is none within `seconds`. Raises what the process died of."""
@@ -232,7 +243,6 @@ class Conversation:
         except queue.Empty:
             self._child.look_after()
             return None
-        self._finished = answer is None or "text" not in answer or "done" in answer
         if answer is None:
             raise self._child.death()
         return answer
