@@ -122,7 +122,7 @@ class Engine:
             yield Failed("internal", prompts.message("internal"))
 
     def warm_up(self) -> None:
-        """Loads the embedder, a local model that answers first, and the indexes that exist, before the first question."""
+        """Opens the embedder, the indexes that exist and a local model that answers first, so that no question waits."""
         self._shared.embedder().embed_query("warm")
         for name in self.domains:
             if current_version(self.settings, name) is not None:
@@ -250,7 +250,7 @@ class Engine:
                     asked.searched, retrieval = carried, other
             yield retrieval
             return
-        asked.searched = carried
+        asked.searched = carried if carried != question.text.strip() else ""
         yield found(asked.text)
 
         def condense(model: ChatModel) -> "list[BaseMessage]":

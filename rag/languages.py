@@ -35,8 +35,8 @@ _OTHER_MINIMUM_PROBABILITY = 0.7
 def detect(text: str, default: str = "en") -> str:
     """`en`, `hu`, `ko` or `other` for a text of any length.
 
-    Text without letters, or of a name or two, counts as `default`. Latin text is called `other` only when it has several words and the
-    evidence is strong: a short name or an identifier must never be turned away.
+    Text without letters, or of a name or two, counts as `default`. Latin text is called `other` only when it has
+    several words and the evidence is strong: a short name or an identifier must never be turned away.
     """
     sample = text[:20_000]
     latin = len(_ASCII_LETTER.findall(sample))
@@ -67,6 +67,9 @@ def _latin(text: str, default: str) -> str:
         if language not in ("en", "hu") and probability >= _OTHER_MINIMUM_PROBABILITY:
             return OTHER
     shares["hu"] += len(set(_HUNGARIAN_LETTERS.findall(text)))
+    if len(words) <= _FEW_WORDS and default == "hu" and "is" in words:
+        # A word of both languages: "ott is?" goes on in Hungarian.
+        shares["en"] -= 1
     if shares["hu"] != shares["en"]:
         return max(shares, key=lambda language: shares[language])
     if len(words) <= _FEW_WORDS and default != "en":
