@@ -122,7 +122,7 @@ class Engine:
             yield Failed("internal", prompts.message("internal"))
 
     def warm_up(self) -> None:
-        """Opens the embedder, the indexes that exist and a local model that answers first, so that no question waits."""
+        """Opens the embedder, the indexes there are and a local model that answers first, so that nobody waits."""
         self._shared.embedder().embed_query("warm")
         for name in self.domains:
             if current_version(self.settings, name) is not None:
