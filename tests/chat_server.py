@@ -243,7 +243,7 @@ FAULTS = (
     Fault("sends an empty answer", (says(),), "empty"),
     Fault("sends nothing but reasoning", (says("<think>Hm", "m.</think>\n"),), "empty"),
     Fault("sends a line without end", (repeats(b"data: " + b"x" * 65_536),), "broken"),
-    Fault("sends an error without end", (repeats(b"x" * 65_536, status=503),), "broken"),
+    Fault("sends an error without end", (repeats(b"x" * 65_536, status=503),), "server"),
     Fault("sends a packed response", (sends(gzip.compress(b"x"), Content_Encoding="gzip"),), "unavailable"),
     Fault("redirects", (sends(b"", 307, Location="http://127.0.0.1:9/v1/chat/completions"),), "unavailable"),
     Fault("answers 400", (fails(400),), "rejected"),

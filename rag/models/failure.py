@@ -25,8 +25,8 @@ ADVICE = {
     "unreachable": "it cannot be reached: check LACERTA_OPENAI_BASE_URL, and that the server runs.",
     "timeout": "it did not reply in time: check the server, or raise LACERTA_MODEL_TIMEOUT.",
     "rate": "it is receiving too many requests: try again later, or raise the limits of its account.",
-    "missing": "the server does not know this model: check the name in LACERTA_MODELS, and LACERTA_OPENAI_BASE_URL, which"
-    " ends in /v1 for most servers.",
+    "missing": "the server does not know this model: check the name in LACERTA_MODELS, and LACERTA_OPENAI_BASE_URL,"
+    " which ends in /v1 for most servers.",
     "context": "the question does not fit into its context: raise LACERTA_CONTEXT_TOKENS.",
     "memory": "there is not enough memory: name a smaller model in LACERTA_MODELS.",
     "empty": "it wrote nothing, or nothing but reasoning: raise LACERTA_ANSWER_TOKENS if it reasons at length.",
