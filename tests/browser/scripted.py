@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -25,6 +26,7 @@ from rag.types import (
     Retrieved,
     Sentence,
     Token,
+    Waiting,
 )
 from web.server import create
 
@@ -69,6 +71,15 @@ class ScriptedEngine:
             raise RuntimeError("scripted")
         elif word == "slow":
             yield from self._slow(plain, cancelled)
+        elif word == "busy":
+            yield Retrieved(Retrieval(tuple(Hit(part, 1.0) for part in plain), 0.9, "en"), "busy <b>made whole</b>")
+            for position in (2, 1):
+                yield Waiting(position)
+                time.sleep(1)
+            yield Token("The rule says so [1].")
+            doubted = answer("The rule says so [1]. Cars are free [?].", plain, question)
+            notices = ("other-model did not answer (it cannot be reached).",)
+            yield Finished(replace(doubted, question="busy <b>made whole</b>", notices=notices))
         elif word == "hostile":
             bad = (chunk("bad", f"{HOSTILE}. More {HOSTILE}", title=HOSTILE),)
             yield Retrieved(Retrieval(tuple(Hit(part, 1.0) for part in bad), 0.9, "en"))

@@ -49,6 +49,21 @@ def test_passages_come_before_the_answer_and_stop_stops_the_engine(scripted: str
     expect(page.locator(".answer").nth(1)).to_contain_text("after 0 turns")
 
 
+def test_the_visitor_sees_the_queue_the_question_searched_for_and_what_is_not_borne_out(
+    scripted: str, open_page: Open
+) -> None:
+    page = open_page(scripted)
+    page.fill("#question textarea", "busy question")
+    page.keyboard.press("Enter")
+    for position in (2, 1):
+        expect(page.locator(".answer .waiting")).to_contain_text(texts("en")["queued"].format(position=position))
+    page.locator(".exchange.ended").wait_for()
+    expect(page.locator(".searched")).to_have_text(f"{texts('en')['searched']} busy <b>made whole</b>")
+    expect(page.locator("abbr.unsupported")).to_have_attribute("title", texts("en")["unsupported"])
+    expect(page.locator(".notice")).to_have_text("other-model did not answer (it cannot be reached).")
+    screenshot(page, "busy")
+
+
 def test_a_closed_page_stops_its_answer(scripted: str, open_page: Open) -> None:
     page = open_page(scripted)
     page.fill("#question textarea", "slow question")
