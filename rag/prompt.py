@@ -10,6 +10,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from rag.errors import LacertaError
+from rag.exchanges import as_messages, recent
 from rag.languages import detect
 from rag.templates import Prompts
 from rag.text import flatten
@@ -25,13 +26,9 @@ _TITLE_CHARACTERS, _LINE_CHARACTERS, _HEADINGS = 120, 1000, 3
 _TERMS, _FORM_CHARACTERS, _TERMS_SHARE = 10, 100, 8
 # Less of a passage than this answers nothing.
 _LEAST_CHARACTERS = 200
-# What lies further back seldom bears on a question, and reading it costs a small machine seconds.
-_EXCHANGES, _TURN_CHARACTERS = 10, 2000
 # Tokens of parts add up to a little more or less than those of the whole.
 _SEAM_TOKENS = 6
 _EMPTY_LINES = re.compile(r"\n{3,}")
-# What the visitor was shown behind sentences; numbers of another prompt mean nothing in this one.
-_CITATION = re.compile(r"[^\S\n]*\[(?:\d{1,3}(?:\s*[-–,;]\s*\d{1,3})*|\?)\]")
 
 
 class ContextTooSmall(LacertaError):
@@ -105,7 +102,9 @@ def build_messages(
     # The firmer instruction must fit too, should it be needed. The same texts are counted several times.
     window = Window(budget - count_tokens(_firm(prompts)), cache(count_tokens))
     # The answer's language comes first, since its form is the one to use.
-    languages = list(dict.fromkeys([prompts.language, *(hit.chunk.language for hit in hits), detect(question)]))
+    languages = list(
+        dict.fromkeys([prompts.language, *(hit.chunk.language for hit in hits), detect(question, prompts.language)])
+    )
     ask = _Ask(prompts, harmless(question), equations(terms, languages))
     prompt = _continued(window, ask, hits, past) if past is not None else None
     return prompt or _anew(window, ask, domain_title, hits, history)
@@ -134,8 +133,8 @@ def build_condense(
             return messages
     system = _system(prompts, domain_title)
     room = _room(window, [system, request])
-    exchanges = _recent(window, history, room)
-    while window.size(messages := [system, *_flat(exchanges), request]) > budget:
+    exchanges = recent(window, history, room)
+    while window.size(messages := [system, *as_messages(exchanges), request]) > budget:
         exchanges = exchanges[1:]
     return messages
 
@@ -217,9 +216,9 @@ def _anew(window: Window, ask: _Ask, domain_title: str, hits: Sequence[Hit], his
         if len(parts) == 1:
             terms, needed = _terms(window, ask, room)
             room -= needed
-    exchanges = _recent(window, history, room)
+    exchanges = recent(window, history, room)
     # The sum of parts is seldom less than the whole, but tokenizers promise nothing.
-    while window.size(messages := [system, *_flat(exchanges), ask(parts, terms)]) > window.budget:
+    while window.size(messages := [system, *as_messages(exchanges), ask(parts, terms)]) > window.budget:
         if exchanges:
             exchanges = exchanges[1:]
         elif terms:
@@ -240,39 +239,6 @@ def _terms(window: Window, ask: _Ask, room: int) -> tuple[int, int]:
         if needed <= room // _TERMS_SHARE:
             return terms, needed
     return 0, 0
-
-
-def _recent(window: Window, history: Sequence[Turn], room: int) -> list[tuple[str, str]]:
-    """The last exchanges of a conversation that take at most `room` tokens, in order: `(question, reply)`.
-
-    A question that got no reply is left out: chat templates want user and assistant to alternate.
-    """
-    kept: list[tuple[str, str]] = []
-    reply = ""
-    frame = window.frame()
-    for turn in reversed(history):
-        if turn.role == "assistant":
-            reply = reply or _said(turn)
-        elif turn.role == "user":
-            question = _said(turn)
-            if question and reply:
-                room -= window.count(question) + window.count(reply) + 2 * frame
-                if room < 0 or len(kept) == _EXCHANGES:
-                    break
-                kept.insert(0, (question, reply))
-            reply = ""
-    return kept
-
-
-def _said(turn: Turn) -> str:
-    text = _CITATION.sub("", turn.text[: 2 * _TURN_CHARACTERS])
-    return shorten(without_references(harmless(text)), _TURN_CHARACTERS).strip()
-
-
-def _flat(exchanges: Sequence[tuple[str, str]]) -> "list[BaseMessage]":
-    from langchain_core.messages import AIMessage, HumanMessage
-
-    return [message for question, reply in exchanges for message in (HumanMessage(question), AIMessage(reply))]
 
 
 def _conversation(past: Past) -> "list[BaseMessage]":
