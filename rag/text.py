@@ -72,7 +72,8 @@ def flatten(text: str) -> str:
 # Closing quotes, brackets and emphasis, and numbers of notes, belong to the sentence that they follow. Korean is also
 # written without a space behind the full stop.
 # Possessive, and never begun within a run of stops: a line of dots must not take time with the square of its length.
-_END = re.compile(r"[.!?。？！…]+(?:[\"'”’»)\]*_]*(?:\[\d+(?:[,–-] ?\d+)*\])*(?=\s|$)|(?=[가-힣]))")
+# Never begun within a run of stops: a line of dots must not take time with the square of its length.
+_END = re.compile(r"(?<![.!?。？！…])[.!?。？！…]++(?:[\"'”’»)\]*_]*+(?:\[\d+(?:[,–-] ?\d+)*\])*+(?=\s|$)|(?=[가-힣]))")
 _KOREAN_LAST = "다요까죠"
 _ITEM = r"(?:[-*•–|#]|\d+[.)] |\(\w\) |[a-z]\) |[①-⑳]|[가나다라마바사아자차카타파하]\. )"
 # Where a line ends a sentence: before a blank line or a list item, and behind a Korean ending that only stands at the
