@@ -60,7 +60,12 @@ def make_hit(
 
 
 def build(count: Count, budget: int, language: str = "en", **parts) -> Prompt:
-    given = {"title": "Guide", "question": "How long?", "hits": [make_hit(1, "Six weeks. " * 40)], "terms": ()}
+    given: dict[str, Any] = {
+        "title": "Guide",
+        "question": "How long?",
+        "hits": [make_hit(1, "Six weeks. " * 40)],
+        "terms": (),
+    }
     given |= {"history": (), "past": None} | parts
     return build_messages(
         PROMPTS[language],
@@ -175,7 +180,7 @@ def test_the_first_passage_comes_before_terms_and_terms_before_more_passages():
     terms = [Term({"en": (f"term number {n}",), "ko": (f"용어 {n}번",)}) for n in range(10)]
     hits = [make_hit(n, f"passage {n} " * 60) for n in range(1, 6)]
     history = [Turn("user", "How long? " * 5), Turn("assistant", "Six weeks. " * 5)]
-    seen = []
+    seen: list[tuple[int, int, int]] = []
     for budget in range(600, 4000, 20):
         try:
             prompt = build(estimate_tokens, budget, "ko", terms=terms, hits=hits, history=history)
