@@ -23,7 +23,9 @@ _SHORT_INTRODUCTION = 160
 # What ends in a question after more sentences is prose.
 _QUESTION_SENTENCES = 3
 _GAP = re.compile(r"\n[ \t]*\n|\f[ \t]*\n")
-_ITEM = re.compile(r"\A(?:[-–*•·▪◦○●■□▶※]\s*|\(?(?:\d{1,2}|[a-zA-Z가-하])\)\s+|\d{1,2}\.\s+(?=[^\W\d])|[①-⑳]\s*)(?=\S)")
+_ITEM = re.compile(
+    r"\A(?:[-–*•·▪◦○●■□▶※]\s*|\(?(?:\d{1,2}|[a-zA-Z가-하])\)\s+|\d{1,2}\.\s+(?=[^\W\d]|\d{4}\b)|[①-⑳]\s*)(?=\S)"
+)
 _END = re.compile(r"[.!?。？！…:;][\"'”’»)\]]*$")
 _DIGIT = re.compile(r"\d")
 _NAME_WITH_NUMBER = re.compile(r"[^\W\d_]+[ -]\d{1,2}")
@@ -65,6 +67,11 @@ class Candidate:
     asks: frozenset[str] = frozenset()
     follows: bool = False
     row: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ends as a sentence or a row does."""
+        return self.row or bool(_END.search(self.text))
 
 
 @dataclass(slots=True)

@@ -27,6 +27,8 @@ _COVERAGE, _COSINE, _PASSAGE = 1.0, 0.45, 0.6
 _ALIGNMENT, _ALIGNMENT_ELSEWHERE = 0.1, 0.5
 # For a part of an FAQ's answer whose question has no word of this one.
 _OTHER_QUESTION = 0.15
+# For what does not end as a sentence does: it may have been cut off.
+_UNFINISHED = 0.15
 # For a number where one is asked for, and for what a question of its kind needs.
 _NUMBER, _KIND = 0.2, 0.2
 # For a passage that does not name what the question names: it is about something else.
@@ -61,6 +63,7 @@ def scores(
         total[at] += _PASSAGE * max(-1.0, hits[candidate.place].score - best)
         total[at] += _NUMBER * asked.number_in(candidate.text) + _KIND * asked.kind_in(candidate.text)
         total[at] -= _STRANGER * (candidate.place in strangers)
+        total[at] -= _UNFINISHED * (not candidate.finished)
         if own[at] and candidate.asks and not candidate.asks & said:
             total[at] -= _OTHER_QUESTION
         total[at] -= _NUMBER_MISSING * (not numbers <= (candidate.terms | candidate.asks | candidate.above))

@@ -25,9 +25,9 @@ _SAME_MEANING = 0.92
 
 # Sentences that begin like this need the one before them.
 _REFERS_BACK = re.compile(
-    r"(?:it|its|they|them|their|he|his|she|her|this|these|those|such|both|but|however|therefore|thus|then|also|instead"
-    r"|otherwise|ez|ezt|ezek|ezeket|ennek|ezzel|erre|ebben|az|azt|azok|o|ok|ehhez|ekkor|itt|ott|igy|ilyenkor|ezutan"
-    r"|azonban|tehat|이|그|이는|이것은|이를|이들은|이들|그는|그녀는|그들은|그것은|이때|이후|그러나|따라서|또한|여기에|하지만"
+    r"(?:it|its|they|them|their|he|his|she|her|this|these|those|such|but|however|therefore|thus"
+    r"|ez|ezt|ezek|ezeket|ennek|ezzel|erre|ebben|az|azt|azok|o|ok|ehhez|ekkor|itt|ott|igy|ilyenkor|ezutan"
+    r"|azonban|tehat|이|그|이는|이것은|이를|이들은|이들|그는|그녀는|그들은|그것은|이때|이후|그러나|따라서|여기에|하지만"
     r"|그래서|이에)\b"
 )
 # A Hungarian "az" before a word is the article; only "Az is" and the like point back.
@@ -70,10 +70,11 @@ def _chosen(
             continue
         if shown and found[at].asks and _YES_OR_NO.match(fold(found[at].text)):
             continue
-        before = at - 1
-        # Not where the one before stands in the answer already.
-        if found[at].follows and before not in shown and len(shown) + 2 <= SENTENCES and _refers_back(found[at].text):
-            shown.append(before)
+        # A sentence is not shown without the one that it refers to.
+        if found[at].follows and at - 1 not in shown and _refers_back(found[at].text):
+            if len(shown) + 2 > SENTENCES:
+                continue
+            shown.append(at - 1)
         shown.append(at)
     return [found[at] for at in shown]
 
