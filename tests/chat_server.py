@@ -235,7 +235,7 @@ FAULTS = (
     Fault("sends broken JSON at once", (says(finish=None, after="{broken"),), "broken"),
     Fault("sends broken JSON mid-stream", (says("Six ", "weeks", finish=None, after="{b"),), "broken", "Six weeks"),
     Fault(
-        "sends an error mid-stream", (says("Six ", finish=None, after={"error": {"message": "x"}}),), "other", "Six "
+        "sends an error mid-stream", (says("Six ", finish=None, after={"error": {"message": "x"}}),), "server", "Six "
     ),
     Fault("sends HTML", (sends(_HTML, Content_Type="text/html"),), "broken"),
     Fault("sends a whole completion", (sends(_COMPLETION, Content_Type="application/json"),), "broken"),
