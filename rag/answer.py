@@ -261,7 +261,7 @@ class Engine:
             )
 
         written = self._chain.complete(condense, asked.cancelled, _CONDENSE_SECONDS, _CONDENSE_CHARACTERS)
-        understood = condensed(written, question.text, language) if written else ""
+        understood = condensed(plain(written), question.text, language) if written else ""
         if understood and understood != asked.searched and not asked.cancelled():
             asked.searched = understood
             yield found(understood)

@@ -26,7 +26,7 @@ UNSUPPORTED_MARK = "[?]"
 _QUOTE_CHARACTERS = 500
 # Fewer topic words say nothing that would need a source ("Yes.") or that one could be found for.
 _NEEDS_TERMS, _LEAST_TERMS = 3, 2
-_WRITTEN_MARK = re.compile(r"[^\S\n]*[\[【]\s*[?？]+\s*[\]】]")
+_WRITTEN_MARK = re.compile(r"(?<![^\S\n])[^\S\n]*+[\[【]\s*[?？]+\s*[\]】]")
 # The number or dash of a list item says nothing; a colon announces what follows; a question states nothing.
 _ITEM = re.compile(r"\A(?:[-*•–>]+|\(?(?:\d{1,2}|[a-z])[.)])\s+")
 _HEADING = re.compile(r"#+\s|(?:\*\*|__)[^*_]+(?:\*\*|__)\Z")

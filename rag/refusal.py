@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 
+from rag.plain import plain
 from rag.settings import Domain
 from rag.templates import Prompts
 from rag.text import flatten, sentence_spans
 from rag.types import Hit
-from rag.untrusted import NO_ANSWER, harmless
+from rag.untrusted import NO_ANSWER
 
 _NEAREST = 3
 _TITLE_CHARACTERS = 80
@@ -78,5 +79,5 @@ def without_the_word(text: str) -> str:
 
 
 def _short(title: str) -> str:
-    title = harmless(flatten(title))
+    title = plain(flatten(title))
     return title if len(title) <= _TITLE_CHARACTERS else title[:_TITLE_CHARACTERS].rsplit(" ", 1)[0] + " …"

@@ -46,7 +46,7 @@ _THE_WORD = re.compile(r"no[_＿]\s?answer", re.IGNORECASE)
 # As `rag.cite` reads citations: [12], [1, 3], [^2], 【3】, [Passage 99].
 _REFERENCE = re.compile(
     r"[\[【［]\s{0,9}((?:(?:passages?|sources?|szövegrész(?:ek)?|forrás|발췌문|출처)\s{0,9})?[#^]?"
-    r"\d{1,3}(?:\s{0,9}[-–,;]\s{0,9}\d{1,3})*(?:†[^\[\]【】\n]{0,80})?|\?)\s{0,9}[\]】］]",
+    r"\d{1,3}(?:\s{0,9}[-–,;]\s{0,9}\d{1,3})*(?:†[^\[\]【】\n]{0,80})?|[?？]{1,9})\s{0,9}[\]】］]",
     re.IGNORECASE,
 )
 

@@ -1,6 +1,5 @@
 """Poisoned documents and questions: what they may do to a prompt, to an answer and to the time that both take."""
 
-import html
 import random
 import re
 import time
@@ -424,12 +423,10 @@ def test_ordinary_answers_stay_as_they_are(text: str) -> None:
 
 
 def seconds(action: Callable[[str], object], text: str) -> float:
-    best = float("inf")
-    for _ in range(3):
-        started = time.perf_counter()
-        action(text)
-        best = min(best, time.perf_counter() - started)
-    return best
+    """Of the processor, so that other programs do not count."""
+    started = time.process_time()
+    action(text)
+    return time.process_time() - started
 
 
 def pieces(text: str) -> str:
@@ -444,7 +441,7 @@ ENDLESS = [
     "&amp;", "&lt", "&#60", "&lt;a", "<a ", "<|", "[|", "~]", "###", "### ", "http:", "a:", "a.", "a@", "a-",
     "www.", "//", "/", "a.b/", "x: y; ", "a: b;", ": ", "; ", "【", "【1】", "passage", "<passage ", "‹p", "´e", "˝",
     "e\u0301", "\u200b", "no_", "No. 1", "A. ", "3. ", "a. B", "|", "| a ", "data:", "\\", "%3c", "\u0301", "1,",
-    "1.", "12 ", "Dr. ", "…", "? ", "[?]", "a\u00ad",
+    "1.", "12 ", "Dr. ", "It is so. [1] ", "…", "? ", "[?]", "a\u00ad",
 ]  # fmt: skip
 READERS: dict[str, Callable[[str], object]] = {
     "normalise": normalise,
@@ -466,21 +463,24 @@ READERS: dict[str, Callable[[str], object]] = {
 
 @pytest.mark.parametrize("name", READERS)
 def test_time_grows_with_the_length_and_no_faster(name: str) -> None:
-    """Eight times the text may take about eight times as long; with the square it would be 64."""
+    """Eight times the text may take some eight times as long; with the square it would be 64 times."""
     slow = {}
     for sign in ENDLESS:
-        short, long = (sign * (size // len(sign)) + "x" for size in (4_000, 32_000))
-        few = seconds(READERS[name], short)
-        many = seconds(READERS[name], long)
-        # What takes next to no time says nothing.
-        if many > 0.02 and many > 20 * few:
-            slow[sign] = round(many / few)
+        short, long = (sign * (size // len(sign)) + "x" for size in (2_000, 16_000))
+        # What takes next to no time says nothing, and a single measurement is easily wrong.
+        ratio = 0.0
+        for _ in range(3):
+            few, many = seconds(READERS[name], short), seconds(READERS[name], long)
+            ratio = many / max(few, 1e-6)
+            if many < 0.05 or ratio < 24:
+                break
+        else:
+            slow[sign] = round(ratio)
     assert slow == {}
 
 
 def test_a_word_of_two_million_letters() -> None:
     word = "x" * 2_000_000
-    for action in (harmless, plain, without_references, plain_html):
-        assert seconds(action, word) < 20
+    assert harmless(word) == without_references(word) == plain(word) == plain_html(word) == word
+    assert pieces(word[:200_000]) == word[:200_000]
     assert len(render_passage(1, chunk("text", word, (word,)))) < 1000
-    assert html.unescape(plain_html(word)) == word
