@@ -200,6 +200,29 @@ def test_a_provider_that_ignores_its_timeouts_is_left_and_closed_when_it_comes_b
     assert closed.wait(20)
 
 
+def test_a_provider_that_never_comes_back_gets_few_threads_and_another_chance_later():
+    release = threading.Event()
+    tries: list[int] = []
+    now = 0.0
+
+    def hang() -> None:
+        nonlocal now
+        tries.append(1)
+        now += 30.0
+        release.wait(60)
+
+    # Every model has rested long enough at the next look.
+    breaker = Breaker(itertools.count(step=1000).__next__)
+    chain = chain_of([hang], breaker=breaker, clock=lambda: now)
+    for _ in range(12):
+        assert run(chain)[1].failures == [("langchain:test:0", "timeout")]
+    assert len(tries) == 8
+    now += 1000.0
+    run(chain)
+    assert len(tries) == 9
+    release.set()
+
+
 def test_a_provider_that_hangs_while_it_is_opened(monkeypatch):
     release = threading.Event()
     opened: list[str] = []

@@ -3,6 +3,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -235,3 +236,14 @@ def test_a_server_that_keeps_every_connection_gets_few(server):
     for _ in range(12):
         assert run(chain)[1].failures == [("openai:m", "timeout")]
     assert len(server.requests) == 8
+
+
+def test_many_visitors_at_once_all_get_an_answer_and_the_next_ones_do_not_wait(server):
+    server.replies = [hangs()]
+    chain = chain_of(server.settings(model_timeout=2.0), "openai:m", "openai:other")
+    for failure in ("timeout", "resting"):
+        with ThreadPoolExecutor(20) as visitors:
+            answers = list(visitors.map(lambda _: run(chain), range(20)))
+        assert {text for text, _ in answers} == {"Yes."}
+        assert {generation.failures[0] for _, generation in answers} == {("openai:m", failure)}
+    assert server.models.count("m") == 20

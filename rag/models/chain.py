@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rag.errors import LacertaError
 from rag.models import EXTRACTIVE, ChatModel, ModelCache, public_name
-from rag.models.breaker import Breaker
+from rag.models.breaker import LONGEST_SECONDS, Breaker
 from rag.models.failure import ADVICE, reason, retry_after
 from rag.models.pump import Ended, Pump
 from rag.models.thinking import Thinking
@@ -37,7 +37,7 @@ _WHOLE_CALL = 10.0
 _AFTERWARDS_SECONDS = 1.0
 # Characters for each token that an answer may have; more come only from a server that ignores the limit.
 _CHARACTERS_FOR_TOKEN = 32
-# So many generations of a model that were given up and never ended: it gets no more threads.
+# A model with so many generations that were given up lately and have not ended yet gets no more threads.
 _MOST_GIVEN_UP = 8
 # Kinds of model that always say why they stopped; silence means that the connection was cut.
 _SAY_WHY = ("openai", "gguf")
@@ -136,7 +136,8 @@ class Chain:
         self._breaker = breaker or Breaker(clock)
         self._clock = clock
         self._lock = threading.Lock()
-        self._given_up: dict[str, list[Pump[AIMessageChunk]]] = {}
+        # By model: when each was given up, and whether it ended since.
+        self._given_up: dict[str, list[tuple[float, Pump[AIMessageChunk]]]] = {}
         # Models that were seen to reason from their first word on, without a sign that they do.
         self._reasoners: set[str] = set()
 
@@ -329,11 +330,12 @@ class Chain:
         self, model: ChatModel, messages: "Callable[[ChatModel], list[BaseMessage]]", patience: _Patience
     ) -> "Generator[AIMessageChunk, None, None]":
         """What the model sends, as it comes. Raises _Failed, _Cancelled and what the model raises."""
+        lately = self._clock() - LONGEST_SECONDS
         with self._lock:
-            given_up = [pump for pump in self._given_up.pop(model.name, ()) if pump.running]
+            given_up = [(at, pump) for at, pump in self._given_up.get(model.name, ()) if pump.running and at > lately]
             self._given_up[model.name] = given_up
-        if len(given_up) >= _MOST_GIVEN_UP:
-            raise _Failed("timeout")
+            if len(given_up) >= _MOST_GIVEN_UP:
+                raise _Failed("timeout")
         # A local model counts the prompt's tokens in a process that may have to be started again for it.
         pump = Pump(lambda: model.chat.stream(messages(model)), f"generation of {public_name(model.name)}")
         try:
@@ -351,7 +353,7 @@ class Chain:
             pass
         except _Failed:
             with self._lock:
-                given_up.append(pump)
+                self._given_up[model.name].append((self._clock(), pump))
             raise
         finally:
             pump.stop()
