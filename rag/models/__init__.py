@@ -52,7 +52,12 @@ def model_names(settings: Settings) -> tuple[str, ...]:
         if kind == "gguf" and not _is_path(rest):
             from rag.models.catalogue import entry_named
 
-            entry_named(rest, "chat")
+            try:
+                entry_named(rest, "chat")
+            except ConfigurationError as error:
+                raise ConfigurationError(
+                    f"LACERTA_MODELS: {error} A file's path has a slash or ends in .gguf."
+                ) from error
         names.append(name)
     return (*dict.fromkeys(names), EXTRACTIVE)
 
