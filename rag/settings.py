@@ -82,6 +82,14 @@ class Settings:
         settings = cls(**values)
         if not 1 <= settings.port <= 65535:
             raise ConfigurationError(f"LACERTA_PORT should be between 1 and 65535, is now {settings.port}.")
+        for name in ("model_timeout", "answer_tokens", "question_characters"):
+            if getattr(settings, name) <= 0:
+                raise ConfigurationError(f"LACERTA_{name.upper()} should be above 0, is now {getattr(settings, name)}.")
+        if settings.context_tokens and settings.context_tokens <= settings.answer_tokens:
+            raise ConfigurationError(
+                f"LACERTA_CONTEXT_TOKENS should be 0 or above LACERTA_ANSWER_TOKENS ({settings.answer_tokens}), is now"
+                f" {settings.context_tokens}."
+            )
         contact = settings.contact
         if not contact.isascii() or not contact.isprintable() or len(contact) > _CONTACT_CHARACTERS:
             raise ConfigurationError(

@@ -140,3 +140,19 @@ def test_the_bundled_domains_are_sound() -> None:
     assert {"internship", "space"} <= set(domain_names(settings))
     for name in domain_names(settings):
         assert set(load_domain(settings, name).examples) == set(LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"LACERTA_MODEL_TIMEOUT": "0"},
+        {"LACERTA_MODEL_TIMEOUT": "-1"},
+        {"LACERTA_ANSWER_TOKENS": "0"},
+        {"LACERTA_QUESTION_CHARACTERS": "0"},
+        {"LACERTA_CONTEXT_TOKENS": "512"},
+        {"LACERTA_CONTEXT_TOKENS": "2000", "LACERTA_ANSWER_TOKENS": "2000"},
+    ],
+)
+def test_limits_that_leave_no_room_are_refused(variables):
+    with pytest.raises(ConfigurationError, match=list(variables)[0]):
+        Settings.from_environment(variables)
