@@ -138,7 +138,7 @@ class _Reader:
             last, text = following, f"{text} {shown(following.written)}"
             at += 1
         if self.asks or _says_something(text):
-            self._add(span.start, last.end, text, follows=not span.opens)
+            self._add(span.start, last.end, _closed(text) if span.item else text, follows=not span.opens)
         if last.closes:
             self.asks = frozenset()
         return at + 1
@@ -195,13 +195,12 @@ class _Reader:
                 break
             whole, end = longer, item_end
         start = introduction.start if introduction else items[0][1]
-        self._add(start, end, whole if whole.endswith("…") else f"{whole}.", scored=text)
+        self._add(start, end, _closed(whole), scored=text)
         for item, item_start, item_end, _ in items:
             alone = not item[:1].islower() and (len(item.split()) >= _WORDS or item.endswith("."))
             if alone or len(text) <= _SHORT_INTRODUCTION:
                 first = item_start if alone or not introduction else introduction.start
-                written = item if alone else f"{text} {item.rstrip(' ,;.')}."
-                self._add(first, item_end, written)
+                self._add(first, item_end, _closed(item if alone else f"{text} {item}"))
         return items[-1][3]
 
     def _add(
@@ -255,6 +254,12 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield from ((start + first, start + last) for first, last in sentence_spans(written))
     else:
         yield start, end
+
+
+def _closed(item: str) -> str:
+    """An item of a list as a sentence."""
+    item = item.rstrip(" ,;")
+    return item if _END.search(item) else f"{item}."
 
 
 def _is_heading(text: str) -> bool:
