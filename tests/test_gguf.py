@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import signal
@@ -248,6 +249,25 @@ def test_a_process_that_hangs_is_ended(tiny, monkeypatch):
     assert chat.invoke(MESSAGES).content
 
 
+def test_several_who_ask_start_one_process(tiny):
+    chat = open_tiny(tiny).chat
+    assert isinstance(chat, GgufChat)
+    os.kill(chat.process_id, signal.SIGSEGV)
+    assert until(lambda: not chat.process_id)
+    seen: set[int] = set()
+
+    def count(text: str) -> None:
+        assert chat.count_tokens(text) == 5
+        seen.add(chat.process_id)
+
+    threads = [threading.Thread(target=count, args=(text,)) for text in ("abcd", "bcde", "cdef", "defg")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(seen) == 1 and 0 not in seen
+
+
 def test_counting_does_not_wait_for_a_generation(tmp_path, tiny):
     chat = endless(tmp_path)
     stream = begun(chat)
@@ -269,6 +289,16 @@ def test_closing_ends_the_process(tmp_path, tiny):
         list(stream)
     with pytest.raises(ModelUnavailable, match="closed"):
         chat.invoke(MESSAGES)
+
+
+def test_a_model_that_nobody_knows_any_more_leaves_no_process(tiny):
+    model = open_tiny(tiny)
+    assert isinstance(model.chat, GgufChat)
+    process = model.chat.process_id
+    assert not has_ended(process)
+    del model
+    gc.collect()
+    assert until(lambda: has_ended(process))
 
 
 def test_the_process_ends_with_its_parent_however_that_ended(tiny):

@@ -3,6 +3,7 @@
 import importlib.util
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache, partial
@@ -154,6 +155,7 @@ class GgufChat(BaseChatModel):
                 # Prompts are made for the context that was chosen first.
                 context = self._context_tokens or self.wishes["context_tokens"]
                 self._child = Child(self.path, self.wishes | {"context_tokens": context})
+                weakref.finalize(self, self._child.abandon)
             return self._child
 
     def _checked(self, child: Child) -> Child:

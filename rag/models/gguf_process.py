@@ -56,7 +56,7 @@ class Child:
         self.ready, self.gone = threading.Event(), threading.Event()
         self.failure: Exception | None = None
         self.context_tokens = self.threads = 0
-        self._lock = threading.Lock()
+        self._lock, self._sending = threading.Lock(), threading.Lock()
         self._waiting: dict[int, Conversation] = {}
         self._numbers = itertools.count(1)
         self._started = self._heard = time.monotonic()
@@ -116,6 +116,11 @@ class Child:
         """Ends the process at once."""
         self._end(ModelUnavailable(f"{self.label} was closed."))
 
+    def abandon(self) -> None:
+        """As `close`, but takes no lock and waits for nothing: it may be called by the garbage collection."""
+        self.failure = self.failure or ModelUnavailable(f"{self.label} was closed.")
+        self._process.kill()
+
     def forget(self, number: int, finished: bool) -> None:
         with self._lock:
             self._waiting.pop(number, None)
@@ -124,9 +129,9 @@ class Child:
 
     def _send(self, request: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
-        line = json.dumps(request).encode() + b"\n"
+        line = json.dumps(request, ensure_ascii=False).encode(errors="replace") + b"\n"
         # The end of the process is noticed by whoever listens to it.
-        with self._lock, contextlib.suppress(BrokenPipeError, ValueError):
+        with self._sending, contextlib.suppress(BrokenPipeError, ValueError):
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
@@ -186,9 +191,9 @@ class Child:
                 self.failure = self._cause(code)
                 _LOG.warning("%s", self.failure)
             waiting = list(self._waiting.values())
-            with contextlib.suppress(BrokenPipeError):
-                assert self._process.stdin is not None
-                self._process.stdin.close()
+        with self._sending, contextlib.suppress(BrokenPipeError):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
         self.ready.set()
         self.gone.set()
         for conversation in waiting:

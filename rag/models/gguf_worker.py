@@ -154,7 +154,7 @@ class Worker:
                 self._cancelled.add(number)
 
     def _send(self, answer: dict[str, Any]) -> None:
-        line = json.dumps(answer).encode() + b"\n"
+        line = json.dumps(answer, ensure_ascii=False).encode() + b"\n"
         try:
             with self._sending:
                 self._target.write(line)
