@@ -129,13 +129,9 @@ class Model:
 
     def _evaluate(self, tokens: Sequence[int]) -> int:
         """Brings the context to hold `tokens`; returns how many of them had to be evaluated."""
-        same = next(
-            (at for at, pair in enumerate(zip(self._evaluated, tokens, strict=False)) if pair[0] != pair[1]), -1
-        )
-        if same < 0:
-            same = min(len(self._evaluated), len(tokens))
         # The last token is evaluated in any case: what follows it is asked for.
-        self._forget(min(same, len(tokens) - 1))
+        most = min(len(self._evaluated), len(tokens) - 1)
+        self._forget(next((at for at in range(most) if self._evaluated[at] != tokens[at]), most))
         start = len(self._evaluated)
         for at in range(start, len(tokens), _BATCH):
             self._decode(tokens[at : at + _BATCH])

@@ -102,9 +102,8 @@ class Child:
         now = time.monotonic()
         if not self.ready.is_set():
             if now - self._started > LOAD_SECONDS:
-                self._end(
-                    ModelUnavailable(f"{self.label} was not loaded within {LOAD_SECONDS:g} s: try a smaller file.")
-                )
+                text = f"{self.label} was not loaded within {LOAD_SECONDS:g} s: name a smaller file in LACERTA_MODELS."
+                self._end(ModelUnavailable(text))
         elif self._pinged <= self._heard:
             if now - self._heard > _QUIET_SECONDS:
                 self._pinged = now
@@ -137,16 +136,19 @@ class Child:
 
     def _hear(self) -> None:
         assert self._process.stdout is not None
-        # A process that is killed in the midst of a line leaves half of one.
-        with self._process.stdout as lines, contextlib.suppress(ValueError):
-            for line in lines:
-                answer = json.loads(line)
-                self._heard = time.monotonic()
-                if "id" not in answer:
-                    self._loaded(answer)
-                elif (conversation := self._waiting.get(answer["id"])) is not None:
-                    conversation.put(answer)
-        self._end(None)
+        try:
+            with self._process.stdout as lines:
+                for line in lines:
+                    answer = json.loads(line)
+                    self._heard = time.monotonic()
+                    if "id" not in answer:
+                        self._loaded(answer)
+                    elif (conversation := self._waiting.get(answer["id"])) is not None:
+                        conversation.put(answer)
+        except ValueError:
+            _LOG.debug("%s: its process was killed in the midst of a line", self.label)
+        finally:
+            self._end(None)
 
     def _loaded(self, answer: Answer) -> None:
         if "ready" in answer:
