@@ -453,6 +453,22 @@ def test_answers_are_the_same_whether_or_not_a_beginning_is_reused(tmp_path, tin
         assert 0 < evaluated[2] < prompts[2] - 30
 
 
+def test_an_answer_is_not_evaluated_again_however_the_model_spelled_it(tmp_path, tiny):
+    template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<|end|>{% endfor %}<assistant>"
+    # It writes three tokens, where the tokenizer would make one of them.
+    path = write_gguf(tmp_path / "speller.gguf", template=template, controls=("<|end|>",), says="the")
+    chat = open_tiny(path).chat
+    first = chat.invoke(MESSAGES)
+    assert first.content == "the" and first.usage_metadata["output_tokens"] == 3
+    second = chat.invoke([*MESSAGES, AIMessage("the"), HumanMessage("And then?")])
+    before = first.usage_metadata["input_tokens"] + 3
+    assert second.response_metadata["evaluated_tokens"] == second.usage_metadata["input_tokens"] - before
+    # Another answer than the one that was given.
+    third = chat.invoke([*MESSAGES, AIMessage("them"), HumanMessage("And then?")])
+    assert third.response_metadata["evaluated_tokens"] > second.response_metadata["evaluated_tokens"]
+    assert third.content == "the"
+
+
 # The file's template
 
 

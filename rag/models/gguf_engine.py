@@ -92,6 +92,7 @@ class Model:
         self._cuts = not (api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model))
         self._batch = (api.llama_token * _BATCH)()
         self._evaluated: list[int] = []
+        self._text_so_far = ""
         self.computed = 0
         self._pieces: dict[int, bytes] = {}
         bos, eos = api.llama_vocab_bos(self._vocabulary), api.llama_vocab_eos(self._vocabulary)
@@ -116,16 +117,29 @@ class Model:
 
         Raises PromptTooLong, Cancelled, TemplateError, MemoryError, or RuntimeError with what llama.cpp returned.
         """
-        tokens = self._tokens(self.template.render(messages), special=True)
+        prompt = self.template.render(messages)
+        tokens = self._continued(prompt)
         if self._bos >= 0 and tokens[:1] != [self._bos]:
             tokens.insert(0, self._bos)
         room = self.context_tokens - len(tokens)
         if room < 1 or not tokens:
             raise PromptTooLong(f"the prompt takes {len(tokens)} tokens, the context holds {self.context_tokens}")
+        self._text_so_far = ""
         evaluated = self._evaluate(tokens)
         most = max(1, min(sampling.max_tokens, room))
-        finish, completion = self._answer(most, sampling, emit)
+        finish, completion = self._answer(prompt, most, sampling, emit)
         return Outcome(finish, len(tokens), evaluated, completion)
+
+    def _continued(self, prompt: str) -> list[int]:
+        """The tokens of a prompt; where it goes on from the last answer, that answer's as the model chose them.
+
+        A model may spell a word by other tokens than the tokenizer would, which would have to be evaluated again.
+        """
+        rest = prompt.removeprefix(self._text_so_far)
+        # Text behind the answer might have become one token with its end.
+        if len(rest) < len(prompt) and self.template.begins_with_control(rest):
+            return [*self._evaluated, *self._tokens(rest, special=True)]
+        return self._tokens(prompt, special=True)
 
     def _evaluate(self, tokens: Sequence[int]) -> int:
         """Brings the context to hold `tokens`; returns how many of them had to be evaluated."""
@@ -166,22 +180,23 @@ class Model:
         if result != 0:
             raise RuntimeError(f"llama_decode returned {result}")
 
-    def _answer(self, most: int, sampling: Sampling, emit: Callable[[str], None]) -> tuple[str, int]:
+    def _answer(self, prompt: str, most: int, sampling: Sampling, emit: Callable[[str], None]) -> tuple[str, int]:
         # A syllable may be spread over tokens; bytes that are no text at all are dropped.
         decoder = codecs.getincrementaldecoder("utf-8")("ignore")
         held = Held((*sampling.stop, *self.template.stop))
         sampler = sampler_of(sampling)
-        finish, completion = "length", 0
+        finish, completion, text = "length", 0, prompt
         try:
             while True:
                 token = api.llama_sampler_sample(sampler, self._context, -1)
                 if api.llama_vocab_is_eog(self._vocabulary, token):
-                    finish = "stop"
+                    finish, self._text_so_far = "stop", text
                     break
                 completion += 1
-                text = held.add(decoder.decode(self._piece(token)))
-                if text:
-                    emit(text)
+                piece = decoder.decode(self._piece(token))
+                text += piece
+                if ready := held.add(piece):
+                    emit(ready)
                 if held.stopped:
                     finish = "stop"
                     break

@@ -56,7 +56,7 @@ class ChatTemplate:
     def __init__(self, source: str, bos: str, eos: str, controls: Iterable[str]) -> None:
         """`controls` are the texts of the control tokens; a source that is empty stands for plain dialogue."""
         self.stop = () if source else (_PLAIN_STOP,)
-        self._controls = _any_of(controls)
+        self._tokens = self._controls = _any_of(controls)
         self._formatter: Any = None
         if source:
             try:
@@ -82,6 +82,10 @@ class ChatTemplate:
         while self._controls.search(text):
             text = self._controls.sub("", text)
         return text
+
+    def begins_with_control(self, text: str) -> bool:
+        """Whether a control token stands at the beginning of a text."""
+        return self._tokens is not None and self._tokens.match(text) is not None
 
     def render(self, messages: Messages) -> str:
         """The prompt. A system message that the template refuses or drops goes into the first one of the user."""
