@@ -153,7 +153,8 @@ def test_the_word_for_no_answer_stands_in_no_untrusted_text() -> None:
 def test_a_document_s_own_references_are_no_citations(reference: str) -> None:
     shown = without_references(harmless(f"The keeper is paid forty crowns {reference}."))
     assert not re.search(r"[\[\]【】]", shown)
-    checked = check(shown, [Hit(chunk("The keeper is paid forty crowns."), 1.0)] * 4, "en")
+    passage = chunk(f"The keeper is paid forty crowns {reference}.")
+    checked = check(shown, [Hit(passage, 1.0)] * 4, "en")
     assert [sentence.citations for sentence in checked.sentences] == [(1,)]
 
 
@@ -184,7 +185,8 @@ class Elements(HTMLParser):
 
 COMMON = MarkdownIt("commonmark")
 LINKING = re.compile(
-    r"(?i)[a-z]\w:[/\\]|[a-z]:[/\\]{2}|[/\\]{2}[\w-]+\.[a-z]|www\.|\bevil\.(?:com|example)(?![\w.-])|javascript:\S|vbscript:\S|data:\w+/|@evil"
+    r"(?i)[a-z][a-z\d]:[/\\]|[a-z]:[/\\]{2}|[/\\]{2}[\w-]+\.[a-z]|(?<![\w.])www\.\w|\w@evil\.\w"
+    r"|\bevil\.(?:com|example)(?![\w.-])|(?:javascript|vbscript):[^\s<>]|data:\w+/"
 )
 
 
