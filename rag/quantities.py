@@ -29,16 +29,36 @@ _SCALES = {
     "billion": 10**9, "bn": 10**9, "trillion": 10**12, "천": 10**3, "만": 10**4, "십만": 10**5, "백만": 10**6,
     "천만": 10**7, "억": 10**8, "백억": 10**10, "천억": 10**11, "조": 10**12,
 }  # fmt: skip
+# Hungarian ones are stems; "percent" comes before "perc".
 _UNITS = {
-    "second": "seconds?|masodperc|초", "minute": "minutes?|perc|분", "hour": "hours?|ora|시간", "day": "days?|nap|일",
-    "week": "weeks?|het|주", "month": "months?|honap|개월|달", "year": "years?|ev|년", "month of a year": "월",
-    "century": "century|szazad|세기", "kilometre": "km|kilomet(?:er|re)s?|킬로미터", "metre": "m|met(?:er|re)s?|미터",
-    "centimetre": "cm|centimet(?:er|re)s?|센티미터", "mile": "miles?|merfold|마일", "foot": "feet|foot|lab|피트",
-    "kilogram": "kg|kilogramm?s?|킬로그램", "gram": "g|gramm?s?|그램", "ton": "tons?|tonnes?|tonna|톤",
-    "pound": "pounds?|파운드", "percent": "%|percent|per cent|szazalek|퍼센트", "dollar": "dollars?|dollar|달러",
-    "euro": "euros?|euro|유로", "forint": "forints?|forint|ft|huf", "won": "won|원", "person": "명",
-    "piece": "개(?!월)", "occasion": "회|번", "place": "위",
-}  # fmt: skip
+    "percent": "%|percent|per cent|szazalek|퍼센트",
+    "second": "seconds?|masodperc|초",
+    "minute": "minutes?|perc|분",
+    "hour": "hours?|ora(?!ng)|시간",
+    "day": "days?|nap|일",
+    "week": "weeks?|het|주",
+    "month": "months?|honap|개월|달",
+    "year": "years?|ev(?:es|ig|et|re|vel|ben|nyi|e|ek)?(?![a-z])|년",
+    "month of a year": "월",
+    "century": "century|szazad|세기",
+    "kilometre": "km|kilomet(?:er|re)s?|킬로미터",
+    "metre": "m|met(?:er|re)s?|미터",
+    "centimetre": "cm|centimet(?:er|re)s?|센티미터",
+    "mile": "miles?|merfold|마일",
+    "foot": "feet|foot|lab(?!d)|피트",
+    "kilogram": "kg|kilogramm?s?|킬로그램",
+    "gram": "g|gramm?s?|그램",
+    "ton": "tons?|tonnes?|tonna|톤",
+    "pound": "pounds?|파운드",
+    "dollar": "dollars?|dollar|달러",
+    "euro": "euros?|euro|유로",
+    "forint": "forints?|forint|ft|huf",
+    "won": "won|원",
+    "person": "명",
+    "piece": "개(?!월)",
+    "occasion": "회|번",
+    "place": "위",
+}
 _NAMES = tuple(_UNITS)
 # A Hungarian unit may have an ending, a Korean one always may; an English one or a symbol ends with the word.
 _SHORTEST_STEM = 3
@@ -60,7 +80,7 @@ _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10, "L": 50}
 class Quantity:
     """A number in all its readings, with the name of its unit or "".
 
-    `certain` is False where it may be no number, `figures` where it is a word.
+    `certain` is False where it may be no number. `figures` tells whether it is written in figures.
     """
 
     readings: frozenset[float]
@@ -104,9 +124,13 @@ def quantities(text: str) -> tuple[Quantity, ...]:
 
 
 def missing(wanted: tuple[Quantity, ...], known: frozenset[float], words: bool = True) -> int:
-    """How many certain quantities have no reading among the known values; without `words` only those in figures."""
+    """How many certain quantities have no reading among the known values.
+
+    Without `words` those that are words and have no unit do not count: other languages say them differently.
+    """
     return sum(
-        quantity.certain and (words or quantity.figures) and quantity.readings.isdisjoint(known) for quantity in wanted
+        quantity.certain and (words or quantity.figures or bool(quantity.unit)) and quantity.readings.isdisjoint(known)
+        for quantity in wanted
     )
 
 
@@ -165,7 +189,7 @@ def _ends(text: str, match: re.Match[str]) -> bool:
     word = match[0].strip(" -\u00a0\u2009\u202f")
     following = text[match.end() : match.end() + 1]
     hangul = "가" <= word[-1:] <= "힣"
-    return hangul or not following.isalpha() or len(word) >= _SHORTEST_STEM or word in ("ev",)
+    return hangul or not following.isalpha() or len(word) >= _SHORTEST_STEM
 
 
 def _roman(numeral: str) -> int:

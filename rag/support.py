@@ -30,9 +30,10 @@ AGAINST = frozenset(FEATURES[3:])
 
 _STRANGERS = 3
 # A longer window has to be better by this for each sentence.
-_LENGTH_MALUS = 0.02
+_LENGTH_MALUS = 0.08
 # Names are compared by their beginnings: endings and spellings differ at their ends.
 _NAME_LETTERS, _LEAST_NAME = 5, 3
+_LIKE_NAME = 0.6
 _LATIN = re.compile(r"[A-Za-zÀ-ž]")
 _NEGATION = re.compile(
     r"(?<!\w)(?:not|no(?!\.)|never|none|neither|nor|without|cannot|nem|ne|sem|nincs\w*|nelkul|soha)(?!\w)"
@@ -93,15 +94,19 @@ def evidence(
         _passage(chunk.text, tuple(some), " ".join((chunk.title, *chunk.headings)), chunk.language)
         for chunk, some in zip(chunks, spans, strict=True)
     ]
-    judged = [
-        (passage, _Rarity.of([other for other in passages if other.language == language])) for passage in passages
-    ]
+    rarity = _Rarity.of([passage for passage in passages if passage.language == language])
     pieces = student.pieces(texts)
+    sentences = [_sentence(text, language, some) for text, some in zip(texts, pieces, strict=True)]
+    asked = np.unique(np.concatenate([sentence.pieces for sentence in sentences])) if sentences else np.empty(0, int)
     found = {}
-    for index, text in enumerate(texts):
-        sentence = _sentence(text, language, pieces[index])
-        for place, (passage, rarity) in enumerate(judged):
-            found[index, place] = _evidence(sentence, passage, rarity)
+    for place, passage in enumerate(passages):
+        # (pieces of all sentences, sentences of the passage): the best cosine of each piece in each sentence
+        cosines = student.cosines(asked, passage.pieces)[:, passage.place]
+        alike = np.maximum.reduceat(cosines, passage.starts, axis=1)
+        alike = np.maximum(alike[:, :-1], alike[:, -1:])
+        for index, sentence in enumerate(sentences):
+            rows = np.searchsorted(asked, sentence.pieces)
+            found[index, place] = _evidence(sentence, passage, alike[rows], rarity)
     return found
 
 
@@ -115,6 +120,7 @@ class _Sentence:
     row: np.ndarray
     quantities: tuple[Quantity, ...]
     names: tuple[str, ...]
+    name_pieces: tuple[np.ndarray, ...]
     negated: bool
 
 
@@ -122,8 +128,9 @@ class _Sentence:
 class _Passage:
     """A passage as it is compared. What is a sequence has an item a sentence of it; `windows` are ranges of these.
 
-    `pieces` (p,) are all pieces of the passage, `place` those of its sentences one behind the other as places in it,
-    `starts` where each sentence begins there. `rows` (windows, d) are the unit sums of windows.
+    What stands above it, title and headings, is part of every sentence. `pieces` (p,) are all pieces, `place` those of
+    the sentences and of what stands above, one behind the other, as places in it, `starts` where each begins there.
+    `rows` (windows, d) are the unit sums of windows.
     """
 
     language: str
@@ -161,26 +168,29 @@ def _sentence(text: str, language: str, pieces: np.ndarray) -> _Sentence:
     row = bundled_student().embed_pieces([pieces])[0]
     terms = tuple(sorted(set(_terms(text, language))))
     negated = bool(_NEGATION.search(fold(text)))
-    return _Sentence(language, terms, np.unique(pieces), row, quantities(text), _names(text, language), negated)
+    names = _names(text, language)
+    name_pieces = tuple(bundled_student().pieces(names)) if names else ()
+    return _Sentence(language, terms, np.unique(pieces), row, quantities(text), names, name_pieces, negated)
 
 
 @lru_cache(maxsize=256)
 def _passage(text: str, spans: tuple[Span, ...], above: str, language: str) -> _Passage:
     student = bundled_student()
     texts = [flatten(text[start:end]) for start, end in spans]
-    parts = student.pieces(texts)
+    *parts, heading = student.pieces([*texts, above])
     sums = [some.sum(axis=0) if len(some := student.rows(part)) else np.zeros(student.dimension) for part in parts]
     count = len(spans)
-    windows = [(start, end) for start in range(count) for end in range(start + 1, min(count, start + WINDOW) + 1)]
+    windows = [(start, start + size) for size in _sizes(count) for start in range(count - size + 1)]
     rows = np.stack([np.sum(sums[start:end], axis=0) for start, end in windows]).astype(np.float32)
     # A sentence without a known piece gets the unknown one, which resembles nothing.
-    filled = [part if len(part) else np.zeros(1, np.uint16) for part in parts]
+    filled = [part if len(part) else np.zeros(1, np.uint16) for part in (*parts, heading)]
     pieces, place = np.unique(np.concatenate(filled), return_inverse=True)
     words = frozenset(fold(word) for word in words_of(f"{above} {text}"))
+    shared = frozenset(_terms(above, language))
     return _Passage(
         language,
         spans,
-        tuple(frozenset(_terms(part, language)) for part in texts),
+        tuple(shared.union(_terms(part, language)) for part in texts),
         tuple(quantities(part) for part in texts),
         tuple(bool(_NEGATION.search(fold(part))) for part in texts),
         tuple(windows),
@@ -194,18 +204,15 @@ def _passage(text: str, spans: tuple[Span, ...], above: str, language: str) -> _
     )
 
 
-def _evidence(sentence: _Sentence, passage: _Passage, rarity: _Rarity) -> Evidence:
-    student = bundled_student()
+def _evidence(sentence: _Sentence, passage: _Passage, alike: np.ndarray, rarity: _Rarity) -> Evidence:
+    """`alike` is (pieces of the sentence, sentences of the passage): the best cosine of each piece in each."""
     same = passage.language == sentence.language
     weight = np.array([rarity[term] for term in sentence.terms])
     stands = np.array([[term in terms for terms in passage.terms] for term in sentence.terms], float)
-    lengths = student.lengths[sentence.pieces]
-    # (pieces of the sentence, sentences of the passage): the best cosine of each piece in each sentence
-    cosines = student.cosines(sentence.pieces, passage.pieces)[:, passage.place]
-    alike = np.maximum.reduceat(cosines, passage.starts, axis=1) if len(sentence.pieces) else cosines[:, :1]
+    lengths = bundled_student().lengths[sentence.pieces]
+    coverage = _shares(weight, stands.reshape(len(weight), len(passage.spans))) * same
+    alignment = _shares(lengths, alike)
     cosine = passage.rows @ sentence.row
-    coverage = np.array([_share(weight, stands[:, slice(*window)]) for window in passage.windows]) * same
-    alignment = np.array([_share(lengths, alike[:, slice(*window)]) for window in passage.windows])
     sizes = np.array([end - start for start, end in passage.windows])
     best = int(np.argmax(coverage + alignment + cosine - _LENGTH_MALUS * sizes))
     start, end = passage.windows[best]
@@ -213,7 +220,10 @@ def _evidence(sentence: _Sentence, passage: _Passage, rarity: _Rarity) -> Eviden
     everywhere = passage.above + tuple(quantity for some in passage.quantities for quantity in some)
     far = np.sort(lengths * (1 - alike[:, start:end].max(axis=1)))[-_STRANGERS:] if len(lengths) else np.zeros(1)
     latin = "ko" not in (sentence.language, passage.language) or same
-    lost = latin and sum(not _present(name, passage) for name in sentence.names)
+    lost = latin and sum(
+        not _present(name, passage) and _likeness(name_pieces, sentence.pieces, alike) < _LIKE_NAME
+        for name, name_pieces in zip(sentence.names, sentence.name_pieces, strict=True)
+    )
     features = {
         "coverage": float(coverage[best]),
         "alignment": float(alignment[best]),
@@ -230,10 +240,21 @@ def _evidence(sentence: _Sentence, passage: _Passage, rarity: _Rarity) -> Eviden
     return Evidence(SAME if same else OTHER, features, span)
 
 
-def _share(weight: np.ndarray, found: np.ndarray) -> float:
-    """The weighted mean of what is best found for each row, 0 without rows."""
+def _shares(weight: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """(windows,) weighted means of the best that each row finds in each window; zeros without rows."""
+    count = found.shape[1]
+    windows = [
+        np.max([found[:, start : count - size + 1 + start] for start in range(size)], axis=0) for size in _sizes(count)
+    ]
     total = float(weight.sum())
-    return float(weight @ found.max(axis=1)) / total if total else 0.0
+    return np.asarray(
+        weight @ np.concatenate(windows, axis=1) / total if total else np.zeros(sum(w.shape[1] for w in windows))
+    )
+
+
+def _sizes(count: int) -> range:
+    """The sizes of windows over so many sentences."""
+    return range(1, min(count, WINDOW) + 1)
 
 
 def _terms(text: str, language: str) -> list[str]:
@@ -247,6 +268,12 @@ def _names(text: str, language: str) -> tuple[str, ...]:
         return tuple(word for _, word in words)
     named = [word for place, word in words if word[0].isupper() and (place or word[1].isupper())]
     return tuple(word for word in named if topic_of(word.lower(), language))
+
+
+def _likeness(name: np.ndarray, pieces: np.ndarray, alike: np.ndarray) -> float:
+    """The mean cosine of a name's pieces and what is most like them: "Moon" is said where a passage says "lunar"."""
+    known = np.isin(pieces, name)
+    return float(alike[known].max(axis=1).mean()) if known.any() else 0.0
 
 
 def _present(name: str, passage: _Passage) -> bool:
