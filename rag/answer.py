@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rag import extractive
 from rag.cite import Checked, check
 from rag.conversation import Memory, carry_over, condensed, needs_context
-from rag.courtesy import courtesy
+from rag.conversation.courtesy import courtesy
 from rag.errors import ConfigurationError, IndexUnavailable, LacertaError, ModelUnavailable
 from rag.filters import allowed_documents
 from rag.generate import Reply, Writer
@@ -19,11 +19,11 @@ from rag.models import EXTRACTIVE, ChatModel, ModelCache, model_names, public_na
 from rag.models.chain import Chain, Generation
 from rag.plain import addresses, plain, sourced
 from rag.prompt import build_condense
+from rag.prompt.templates import Prompts
 from rag.refusal import declines, refusal, without_the_word
 from rag.retrieve import retrieve
 from rag.settings import LANGUAGES, Domain, Settings
 from rag.shared import Shared
-from rag.templates import Prompts
 from rag.text import normalise
 from rag.types import Answer, Event, Failed, Finished, Question, Retrieval, Retrieved, Token
 

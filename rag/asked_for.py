@@ -72,13 +72,22 @@ _NUMBER = re.compile(
 _COUNT = re.compile(r"\b(?:how many|how often|hany\w*)\b|몇")
 _COUNTED = re.compile(rf"\b(?:one|{_NUMBER_WORDS})\b|(?:^|\s)(?:한|두|세|네|다섯|여섯|일곱|여덟|아홉|열) ")
 
+_EXPLANATION = re.compile(
+    r"\b(?:why|how (?:do|does|did|can|could|should|is|are|was|were|to)|purpose|explain|describe|miert|hogyan|hogy lehet"
+    r"|mit jelent|mi a cel\w*)\b|왜|어떻게|목적|설명|이유"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AskedFor:
-    """What a question asks for: a number at all, one that may stand in words, and a number of certain kinds."""
+    """What a question asks for: a number at all, one that may stand in words, a number of certain kinds.
+
+    `explanation` is whether it asks for what no table says: why or how.
+    """
 
     number: bool
     count: bool
+    explanation: bool
     answers: tuple[re.Pattern[str], ...]
 
     @classmethod
@@ -88,6 +97,7 @@ class AskedFor:
         return cls(
             bool(_NUMBER.search(folded)),
             bool(_COUNT.search(folded)),
+            bool(_EXPLANATION.search(folded)),
             tuple(answers for asks, answers in _KINDS if asks.search(folded)),
         )
 

@@ -14,7 +14,7 @@ from rag.models import EXTRACTIVE, ChatModel
 from rag.models.chain import Chain, Generation
 from rag.plain import PlainStream, addresses
 from rag.prompt import Past, Prompt, build_messages, firmer
-from rag.templates import Prompts
+from rag.prompt.templates import Prompts
 from rag.types import Question, Retrieval, Token, Turn, Waiting
 from rag.untrusted import NO_ANSWER
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from rag.plain import plain
+from rag.prompt.templates import Prompts
 from rag.settings import Domain
-from rag.templates import Prompts
 from rag.text import flatten, sentence_spans
 from rag.types import Hit
 from rag.untrusted import NO_ANSWER
@@ -14,7 +14,7 @@ _NEAREST = 3
 _TITLE_CHARACTERS = 80
 # A reply that begins like this says that there is none, whatever explanation follows.
 _BEGINS = re.compile(rf"[\W_]{{0,10}}{NO_ANSWER}\b", re.IGNORECASE)
-_LATER = re.compile(rf"\s*[\"'*_`(\[]*\b{NO_ANSWER}\b[\"'*_`)\].]*")
+_LATER = re.compile(rf"\s{{0,20}}[\"'*_`(\[]{{0,10}}\b{NO_ANSWER}\b[\"'*_`)\].]{{0,10}}")
 _CITED = re.compile(r"[\[【]\s*\d")
 # At most so many sentences are a reply of the kind "The passages do not say that."
 _SENTENCES = 2

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from rag.embed import embedding_fingerprint, load_embedder
 from rag.glossary import Glossary
 from rag.index import Index, current_version
+from rag.prompt.templates import Prompts, load_prompts
 from rag.rerank import Reranker, load_reranker
 from rag.settings import LANGUAGES, Domain, Settings, domain_names, load_domain
-from rag.templates import Prompts, load_prompts
 from rag.types import Embedder
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.courtesy import courtesy
+from rag.conversation.courtesy import courtesy
 
 ROOT = Path(__file__).resolve().parent.parent
 TYPED = {

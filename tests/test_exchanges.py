@@ -1,6 +1,6 @@
-from rag.exchanges import as_messages, recent
+from rag.prompt.exchanges import as_messages, recent
+from rag.prompt.window import Window
 from rag.types import Turn
-from rag.window import Window
 
 
 def words(text: str) -> int:

@@ -3,8 +3,8 @@ import re
 import pytest
 
 from rag.prompt import ContextTooSmall, Past, Prompt, build_condense, build_messages, equations, firmer, render_passage
+from rag.prompt.templates import load_prompts
 from rag.settings import LANGUAGES, ROOT
-from rag.templates import load_prompts
 from rag.types import Chunk, Hit, Term, Turn
 from rag.untrusted import NO_ANSWER, harmless, without_references
 

@@ -11,8 +11,8 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 
 from rag.models import estimate_tokens, open_model
 from rag.prompt import ContextTooSmall, Past, Prompt, build_condense, build_messages, firmer
+from rag.prompt.templates import load_prompts
 from rag.settings import LANGUAGES, ROOT, Settings
-from rag.templates import load_prompts
 from rag.types import Chunk, Hit, Term, Turn
 from tests.doubles import write_gguf
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from rag.errors import ConfigurationError
+from rag.prompt.templates import StrictTemplate, load_prompts
 from rag.settings import LANGUAGES, ROOT
-from rag.templates import StrictTemplate, load_prompts
 
 PROMPTS = load_prompts(ROOT / "prompts")
 

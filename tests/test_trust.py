@@ -11,11 +11,16 @@ import pytest
 from markdown_it import MarkdownIt
 
 from rag.cite import check
+from rag.conversation import carry_over, condensed
+from rag.conversation.courtesy import courtesy
 from rag.extractive import answer as extract
+from rag.fidelity import faithful, verdict
+from rag.languages import detect
 from rag.plain import PlainStream, addresses, plain
 from rag.prompt import build_messages, render_passage
-from rag.settings import ROOT
-from rag.templates import load_prompts
+from rag.prompt.templates import load_prompts
+from rag.refusal import declines, without_the_word
+from rag.settings import LANGUAGES, ROOT
 from rag.text import normalise, sentence_spans
 from rag.types import Chunk, Hit, Retrieval, Term, Turn
 from rag.untrusted import harmless, without_references
@@ -456,6 +461,14 @@ READERS: dict[str, Callable[[str], object]] = {
     "passage": lambda text: render_passage(1, chunk(text, text, (text,))),
     "answer_html": lambda text: answer_html(text, lambda number: None),
     "plain_html": plain_html,
+    "declines": lambda text: [declines(text, language) for language in LANGUAGES],
+    "without_the_word": without_the_word,
+    "verdict": lambda text: verdict(text, "en"),
+    "faithful": lambda text: faithful(text, "hu"),
+    "condensed": lambda text: condensed(text, "And how long?", "en"),
+    "carry_over": lambda text: carry_over("And how long?", "en", (Turn("user", text), Turn("assistant", text))),
+    "courtesy": lambda text: [courtesy(text, language) for language in LANGUAGES],
+    "detect": detect,
     "check": lambda text: check(text, HITS, "en"),
     "extractive": lambda text: extract(
         "How much is the keeper paid?", Retrieval((Hit(chunk(text), 1.0), *HITS), 0.9, "en"), None

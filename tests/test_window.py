@@ -1,7 +1,7 @@
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from rag.window import Window, shorten
+from rag.prompt.window import Window, shorten
 
 
 def words(text: str) -> int:
