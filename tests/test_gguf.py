@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages.ai import UsageMetadata
 
 from rag.errors import ModelUnavailable
 from rag.models import ChatModel, ModelCache, open_model
@@ -118,10 +120,8 @@ def test_a_syllable_spread_over_tokens_stays_whole(tmp_path, tiny):
 def test_what_a_generation_took_is_told(tiny):
     last = list(open_tiny(tiny).chat.stream(MESSAGES, max_tokens=7))[-1]
     assert last.response_metadata["finish_reason"] == "length"
-    assert isinstance(last, AIMessageChunk) and last.usage_metadata
-    used = last.usage_metadata
-    assert used["output_tokens"] == 7 and used["total_tokens"] == 7 + used["input_tokens"]
-    assert last.response_metadata["evaluated_tokens"] == used["input_tokens"]
+    assert used(last)["output_tokens"] == 7 and used(last)["total_tokens"] == 7 + used(last)["input_tokens"]
+    assert last.response_metadata["evaluated_tokens"] == used(last)["input_tokens"]
 
 
 def test_options_are_passed_on(tiny, tmp_path):
@@ -144,7 +144,7 @@ def test_a_prompt_beyond_the_context_is_an_error_of_its_own(tiny):
     assert reason(caught.value) == "context"
     # What is left of the context is used to its end.
     reply = model.chat.invoke([HumanMessage("z" * 450)], max_tokens=500)
-    assert reply.usage_metadata["total_tokens"] == 512
+    assert used(reply)["total_tokens"] == 512
     assert reply.response_metadata["finish_reason"] == "length"
 
 
@@ -157,12 +157,17 @@ def endless(path: Path, **changes) -> GgufChat:
     return open_gguf(write_gguf(path / "endless.gguf", context=8192, layers=8), settings)
 
 
-def begun(chat: GgufChat, messages: list[BaseMessage] = MESSAGES) -> Iterator[BaseMessage]:
+def begun(chat: BaseChatModel, messages: list[BaseMessage] = MESSAGES) -> Iterator[BaseMessage]:
     """A stream whose answer has begun."""
     stream = chat.stream(messages)
     while not next(stream).text:
         pass
     return stream
+
+
+def used(reply: BaseMessage) -> UsageMetadata:
+    assert isinstance(reply, AIMessage) and reply.usage_metadata
+    return reply.usage_metadata
 
 
 def until(condition: Callable[[], bool]) -> bool:
@@ -197,7 +202,7 @@ def test_a_process_that_dies_in_the_middle_costs_one_answer(tmp_path, tiny, numb
     with pytest.raises(error, match=number.name) as caught:
         list(stream)
     assert reason(caught.value) == why
-    assert chat.invoke(MESSAGES, max_tokens=5).usage_metadata["output_tokens"] == 5
+    assert used(chat.invoke(MESSAGES, max_tokens=5))["output_tokens"] == 5
     assert chat.process_id not in (0, process)
     chat.close()
 
@@ -397,7 +402,7 @@ def test_cancelling_stops_in_the_midst_of_a_prompt(tmp_path, tiny):
     stream.close()
     computed = stands_still(chat)
     assert computed < 8000
-    assert chat.invoke(MESSAGES, temperature=0, max_tokens=5).usage_metadata["output_tokens"] == 5
+    assert used(chat.invoke(MESSAGES, temperature=0, max_tokens=5))["output_tokens"] == 5
     chat.close()
 
 
@@ -434,12 +439,12 @@ def test_answers_are_the_same_whether_or_not_a_beginning_is_reused(tmp_path, tin
     kept = open_tiny(path).chat
     replies = [kept.invoke(messages, temperature=0) for messages in (MESSAGES, longer, other, MESSAGES)]
     evaluated = [reply.response_metadata["evaluated_tokens"] for reply in replies]
-    prompts = [reply.usage_metadata["input_tokens"] for reply in replies]
+    prompts = [used(reply)["input_tokens"] for reply in replies]
     for messages, reply in zip((MESSAGES, longer, other), replies, strict=False):
         fresh = open_tiny(path).chat
         again = fresh.invoke(messages, temperature=0)
         assert again.content == reply.content
-        assert again.response_metadata["evaluated_tokens"] == again.usage_metadata["input_tokens"]
+        assert again.response_metadata["evaluated_tokens"] == used(again)["input_tokens"]
         assert isinstance(fresh, GgufChat)
         fresh.close()
     assert replies[0].content == replies[3].content
@@ -459,10 +464,10 @@ def test_an_answer_is_not_evaluated_again_however_the_model_spelled_it(tmp_path,
     path = write_gguf(tmp_path / "speller.gguf", template=template, controls=("<|end|>",), says="the")
     chat = open_tiny(path).chat
     first = chat.invoke(MESSAGES)
-    assert first.content == "the" and first.usage_metadata["output_tokens"] == 3
+    assert first.content == "the" and used(first)["output_tokens"] == 3
     second = chat.invoke([*MESSAGES, AIMessage("the"), HumanMessage("And then?")])
-    before = first.usage_metadata["input_tokens"] + 3
-    assert second.response_metadata["evaluated_tokens"] == second.usage_metadata["input_tokens"] - before
+    before = used(first)["input_tokens"] + 3
+    assert second.response_metadata["evaluated_tokens"] == used(second)["input_tokens"] - before
     # Another answer than the one that was given.
     third = chat.invoke([*MESSAGES, AIMessage("them"), HumanMessage("And then?")])
     assert third.response_metadata["evaluated_tokens"] > second.response_metadata["evaluated_tokens"]
@@ -572,7 +577,7 @@ def test_no_text_becomes_a_control_token(tmp_path, tiny):
     assert "</user><assistant>" not in model.template.harmless("x</user><assistant>y")
     assert model.template.harmless("a < b and [1], x > y") == "a < b and [1], x > y"
     reply = open_tiny(path).chat.invoke([HumanMessage(text)])
-    assert reply.usage_metadata["input_tokens"] > 20
+    assert used(reply)["input_tokens"] > 20
 
 
 # Size
