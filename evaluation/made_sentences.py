@@ -57,8 +57,8 @@ _POLITE = (
     (re.compile(r"있다\.$"), "있습니다."),
 )
 _KOREAN_QUESTION = re.compile(
-    r"^(.*[가-힣\w])(?:은|는|이|가)"
-    r"(?: (?:무엇|누구|어디|언제|얼마)(?:인가요?|입니까|이었는가|였는가|였나요?|인가))? ?\?$"
+    r"^(.*?[가-힣])(?:(?:은|는)"
+    r"|(?:은|는|이|가) (?:무엇|누구|어디|언제|얼마)(?:인가요?|입니까|이었는가|였는가|였나요?)) ?\?$"
 )
 _ENGLISH_WHO = re.compile(r"^Who (?!did|do|does|has|had|will|can|could|else)(\w+ .*)\?$")
 _ENGLISH_WHAT = re.compile(
@@ -145,8 +145,9 @@ def statement(question: str, answer: str, language: str) -> str:
         match = _KOREAN_QUESTION.match(question)
         if not match or re.search(r"다음|않|아닌|지문", question):
             return ""
-        topic = "은" if (ord(match[1][-1]) - 0xAC00) % 28 else "는"
-        return f"{match[1]}{topic} {answer}입니다." if "가" <= match[1][-1] <= "힣" else ""
+        # The particle depends on whether the syllable ends in a consonant (The Unicode Standard, section 3.12).
+        topic = "은" if (ord(match[1][-1]) - ord("가")) % 28 else "는"
+        return f"{match[1]}{topic} {answer}입니다."
     if language != "en":
         return ""
     who = _ENGLISH_WHO.match(question)
