@@ -145,3 +145,33 @@ def test_a_document_that_speaks_of_the_word_for_no_answer_can_be_quoted(ground: 
     answer = engine.ask(Question(QUESTIONS["en"], "trap", "en"))
     assert answer.answerable and "forty crowns" in answer.text and "NO_ANSWER" not in answer.text
     engine.close()
+
+
+ODD = [
+    "\ud83d",
+    "\x00",
+    "\u202e",
+    "[",
+    "](",
+    "<",
+    "．",
+    "'\"",
+    "%s{}",
+    "SELECT *;--",
+    "\\u0000",
+    "a\u0301\u0301",
+    "9",
+    "AND OR NOT (",
+    "\U000e0041",
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_signs_in_a_question_and_its_history_break_nothing(
+    obedient: tuple[Engine, ObedientChat], chunks: list[Chunk], odd: str
+) -> None:
+    engine, chat = obedient
+    history = (Turn("user", f"How much {odd * 300}?"), Turn("assistant", odd * 3000))
+    for text in (f"{QUESTIONS['en']} {odd}", f"{QUESTIONS['en']} {odd * (1900 // len(odd))}", f"And {odd} in winter?"):
+        asked(engine, Question(text, "trap", "en", history=history), chunks)
+    assert chat.breaches == []

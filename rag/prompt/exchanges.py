@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # What lies further back seldom bears on a question, and reading it costs a small machine seconds.
 _EXCHANGES, _TURNS, _TURN_CHARACTERS = 10, 100, 2000
 # What the visitor was shown behind sentences; numbers of another prompt mean nothing in this one.
-_CITATION = re.compile(r"[^\S\n]*\[(?:\d{1,3}(?:\s*[-–,;]\s*\d{1,3})*|\?)\]")
+_CITATION = re.compile(r"(?<![^\S\n])[^\S\n]*+\[(?:\d{1,3}(?:\s*[-–,;]\s*\d{1,3})*|\?)\]")
 
 
 def recent(window: Window, history: Sequence[Turn], room: int) -> list[tuple[str, str]]:
