@@ -72,6 +72,13 @@ _NUMBER = re.compile(
 _COUNT = re.compile(r"\b(?:how many|how often|hany\w*)\b|몇")
 _COUNTED = re.compile(rf"\b(?:one|{_NUMBER_WORDS})\b|(?:^|\s)(?:한|두|세|네|다섯|여섯|일곱|여덟|아홉|열) ")
 
+# What is measured, said before it is named: no word of the topic.
+_MEASURE = re.compile(
+    r"\bhow (?:long|far|old|big|large|high|tall|wide|deep|thick|fast|often|heavy|hot|cold|massive|bright)\b"
+    r"|\bmilyen (?:hosszú|nagy|messze|magas|nehéz|gyors|vastag|meleg|hideg)\w*|\bmennyi (?:ideig|idő\w*)"
+    r"|얼마나 (?:오래|많이|자주|크|큰|멀|무거|높|빠)\w*|얼마 동안",
+    re.IGNORECASE,
+)
 _EXPLANATION = re.compile(
     r"\b(?:why|how (?:do|does|did|can|could|should|is|are|was|were|to)|purpose|explain|describe|miert|hogyan|hogy lehet"
     r"|mit jelent|mi a cel\w*)\b|왜|어떻게|목적|설명|이유"
@@ -111,3 +118,8 @@ class AskedFor:
         """Whether a text has a thing of a kind that is asked for."""
         folded = fold(text) if self.answers else ""
         return any(answers.search(folded) for answers in self.answers)
+
+
+def without_measure(question: str) -> str:
+    """A question without the words that say what of its topic is to be measured: "how long", "milyen magas"."""
+    return _MEASURE.sub(" ", question)

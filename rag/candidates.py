@@ -38,6 +38,7 @@ _JUNK = re.compile(
     r"(?:sources?|forras(?:ok)?|출처|references|irodalom|참고 ?문헌|keywords|kulcsszavak|credits?|photo)\s*:"
     r"|(?:fig(?:ure|\.)?|tables?|abra|tablazat|listing|그림|표|사진)\s*\d+\s*[.:|]|\d+\. (?:abra|tablazat)\b"
     r"|©|\(c\) ?\d|copyright\b|all rights reserved|minden jog fenntartva|무단 ?전재|skip to |back to top|click here"
+    r"|(?:for .{1,60}, see|main article|see also|lasd meg)\b"
     r"|(?:read more|learn more|tovabb|더 ?보기|목차|table of contents|tartalomjegyzek)\W*$"
     r"|(?:doi|arxiv|isbn|issn|https?)\s?[:/]|(?:page|oldal)\s\d+"
 )
@@ -46,6 +47,11 @@ _REFERENCE = re.compile(r"(?:[A-Z][\w'’-]+,? (?:[A-Z]\. ?-?){1,3},? ?(?:and |&
 # Dots or dashes that lead to a page number.
 _LEADERS = re.compile(r"(?:\. ?){4,}|_{4,}|-{5,}|…{2,}")
 _LETTERS = 0.5
+# Headings may be longer than a line, written Like This.
+_TITLE_WORDS, _CAPITALS = 16, 0.7
+# Markdown: pictures and links, of which the words are left, and marks of emphasis.
+_LINK = re.compile(r"!?\[([^\[\]]{0,300})\](?:\([^()\s]{0,500}\)|\[[^\[\]]{0,100}\])")
+_MARKS = re.compile(r"\*\*|__|`|&nbsp;")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +141,10 @@ class _Reader:
         last = span
         # "Yes." and "No." belong to what follows them.
         if len(text.split()) < 3 and _END.search(text) and not span.closes and following:
-            last, text = following, f"{text} {shown(following.written)}"
-            at += 1
+            rest = shown(following.written)
+            if not rest.endswith("?"):
+                last, text = following, f"{text} {rest}"
+                at += 1
         if self.asks or _says_something(text):
             self._add(span.start, last.end, _closed(text) if span.item else text, follows=not span.opens)
         if last.closes:
@@ -187,20 +195,26 @@ class _Reader:
     def _list(self, at: int, introduction: _Span | None, text: str) -> int:
         """A list under its introduction, as a whole and by its items; gives the place behind it."""
         items = self._items(at)
-        whole, end = text, items[0][2]
+        fragments = [item for item, *_ in items if item[:1].islower() or len(item.split()) < _WORDS]
+        whole, end, complete = text, items[0][2], True
         for item, _, item_end, _ in items:
-            longer = f"{whole}{' ' if whole == text else '; '}{item.rstrip(' ,;.')}"
+            longer = f"{whole}{' ' if whole.endswith(':') else '; '}{item.rstrip(' ,;.')}"
             if len(longer) > CHARACTERS:
-                whole += "; …"
+                complete = False
                 break
             whole, end = longer, item_end
+        # What ends like an item that others follow goes on in the next passage.
+        goes_on = not complete or items[-1][3] == len(self.spans) and items[-1][0].endswith((";", ","))
         start = introduction.start if introduction else items[0][1]
-        self._add(start, end, _closed(whole), scored=text)
-        for item, item_start, item_end, _ in items:
-            alone = not item[:1].islower() and (len(item.split()) >= _WORDS or item.endswith("."))
-            if alone or len(text) <= _SHORT_INTRODUCTION:
-                first = item_start if alone or not introduction else introduction.start
-                self._add(first, item_end, _closed(item if alone else f"{text} {item}"))
+        # One of several fragments alone would be taken for all of them.
+        apart = not complete or not fragments
+        self._add(start, end, f"{whole}; …" if goes_on else _closed(whole), scored=text if apart else "")
+        for item, item_start, item_end, _ in items if apart else ():
+            if item not in fragments:
+                self._add(item_start, item_end, _closed(item))
+            elif len(text) <= _SHORT_INTRODUCTION:
+                first = introduction.start if introduction else item_start
+                self._add(first, item_end, _closed(f"{text} … {item}"))
         return items[-1][3]
 
     def _add(
@@ -219,6 +233,7 @@ class _Reader:
         terms = topic_terms(scored or text, self.language)
         over = self.outer | topic_terms(f"{self.heading} {above}", self.language)
         continues = follows and bool(self.found) and not self.text[self.found[-1].end : start].strip()
+        text = _cut(text, row)
         self.found.append(
             Candidate(self.place, len(self.found), start, end, text, terms, over, self.asks, continues, row)
         )
@@ -231,10 +246,15 @@ def candidates(place: int, chunk: Chunk) -> list[Candidate]:
 
 def shown(text: str) -> str:
     """A text as it is shown: in one line, without list marks or numbers, its brackets not like citations."""
-    line = flatten(normalise(text)).lstrip("#| ")
-    line = _LABEL.sub("", _ITEM.sub("", line, count=1), count=1) if not is_row(line) else line
-    line = without_references(line.lstrip("*•–- ").rstrip("| "))
-    return line if len(line) <= CHARACTERS else line[:CHARACTERS].rsplit(" ", 1)[0] + " …"
+    line = flatten(_MARKS.sub(" ", _LINK.sub(r"\1", normalise(text)))).lstrip("#| ")
+    if not is_row(line):
+        line = _LABEL.sub("", _ITEM.sub("", line, count=1), count=1)
+    return without_references(line.lstrip("*•–- ").rstrip("| "))
+
+
+def _cut(text: str, row: bool) -> str:
+    """A text without what is too long: a row loses whole columns, a sentence words."""
+    return text if len(text) <= CHARACTERS else text[:CHARACTERS].rsplit("; " if row else " ", 1)[0] + " …"
 
 
 def _spans(text: str) -> list[_Span]:
@@ -263,7 +283,11 @@ def _closed(item: str) -> str:
 
 
 def _is_heading(text: str) -> bool:
-    return not _END.search(text) and len(text.split()) < _WORDS
+    words = text.split()
+    if _END.search(text) or len(words) > _TITLE_WORDS:
+        return False
+    long = [word for word in words if len(word) > 3]
+    return len(words) < _WORDS or sum(word[0].isupper() for word in long) >= _CAPITALS * max(1, len(long))
 
 
 def _says_something(text: str) -> bool:

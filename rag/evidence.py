@@ -11,7 +11,7 @@ import numpy as np
 
 from rag.align import alignments
 from rag.analysis import content_terms, content_words, topic_words
-from rag.asked_for import AskedFor
+from rag.asked_for import AskedFor, without_measure
 from rag.candidates import Candidate
 from rag.cite import topic_terms
 from rag.embed import bundled_student
@@ -27,6 +27,8 @@ _COVERAGE, _COSINE, _PASSAGE = 1.0, 0.45, 0.6
 _ALIGNMENT, _ALIGNMENT_ELSEWHERE = 0.1, 0.5
 # For a part of an FAQ's answer whose question has no word of this one.
 _OTHER_QUESTION = 0.15
+# For a row of a table where an explanation is asked for.
+_ROW = 0.2
 # For what does not end as a sentence does: it may have been cut off.
 _UNFINISHED = 0.15
 # For a number where one is asked for, and for what a question of its kind needs.
@@ -34,7 +36,7 @@ _NUMBER, _KIND = 0.2, 0.2
 # For a passage that does not name what the question names: it is about something else.
 _STRANGER = 0.4
 # For a sentence without the long numbers of the question: years, and what tells "GJ 1214 b" from "GJ 1132 b".
-_NUMBER_MISSING = 0.2
+_NUMBER_MISSING = 0.1
 _LONG_NUMBER = re.compile(r"\d{3,}")
 # For a sentence that the visitor can surely read.
 _OWN_LANGUAGE = 0.1
@@ -63,6 +65,7 @@ def scores(
         total[at] += _PASSAGE * max(-1.0, hits[candidate.place].score - best)
         total[at] += _NUMBER * asked.number_in(candidate.text) + _KIND * asked.kind_in(candidate.text)
         total[at] -= _STRANGER * (candidate.place in strangers)
+        total[at] -= _ROW * (candidate.row and asked.explanation)
         total[at] -= _UNFINISHED * (not candidate.finished)
         if own[at] and candidate.asks and not candidate.asks & said:
             total[at] -= _OTHER_QUESTION
@@ -154,7 +157,7 @@ def _wanted(question: str, retrieval: Retrieval, language: str) -> list[tuple[fr
     forms, and what every language writes alike: names and numbers.
     """
     same = retrieval.language == language
-    words = content_words(question, retrieval.language)
+    words = content_words(without_measure(question), retrieval.language)
     terms = set(
         content_terms(" ".join(word for word in words if same or word[:1].isupper() or word[:1].isdigit()), language)
     )

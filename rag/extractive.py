@@ -20,7 +20,7 @@ SENTENCES = 3
 _PASSAGES = 5
 # A further sentence is shown if its score comes near that of the best one: nearer, the better that is. On SQuAD and
 # KorQuAD this finds as much as a fixed distance of 0.5, with fewer sentences.
-_DISTANCE, _LESS_FOR_BETTER = 0.8, 0.4
+_DISTANCE, _LESS_FOR_BETTER = 0.85, 0.4
 _DUPLICATE = 0.85
 _SAME_MEANING = 0.92
 
@@ -29,7 +29,7 @@ _SAME_MEANING = 0.92
 _REFERS_BACK = re.compile(
     r"(?:it|its|they|them|their|he|his|she|her|but|however|therefore|thus"
     r"|(?:this|these|those)(?= (?:is|are|was|were|has|have|had|will|would|can|could|may|might|must|means?|led)\b)"
-    r"|(?:ez|ezt|ezek|ezeket|ennek|ezzel|erre|ebben|ehhez|azt|azok)(?! az? )|az(?= (?:is|volt|lesz) )|o|ok|ekkor|itt"
+    r"|ez|ezek|(?:ezt|ezeket|ennek|ezzel|erre|ebben|ehhez|azt|azok)(?! az? )|az(?= (?:is|volt|lesz) )|o|ok|ekkor|itt"
     r"|ott|igy|ilyenkor|ezutan|azonban|tehat|이는|이것은|이를|이들은|이들|그는|그녀는|그들은|그것은|이때|이후|그러나|따라서|여기에"
     r"|하지만|그래서|이에)\b"
 )
@@ -71,11 +71,12 @@ def _chosen(
             continue
         if shown and found[at].asks and _YES_OR_NO.match(fold(found[at].text)):
             continue
-        # A sentence is not shown without the one that it refers to.
         if found[at].follows and at - 1 not in shown and _REFERS_BACK.match(fold(found[at].text[:40])):
-            if len(shown) + 2 > SENTENCES:
+            if len(shown) + 2 <= SENTENCES:
+                shown.append(at - 1)
+            # Where its passage is shown already, the reader knows what is spoken of.
+            elif all(found[at].place != found[other].place for other in shown):
                 continue
-            shown.append(at - 1)
         shown.append(at)
     return [found[at] for at in shown]
 

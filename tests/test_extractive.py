@@ -145,3 +145,96 @@ def test_a_very_long_sentence_is_cut_where_a_word_ends():
     text = "The internship " + "lasts long and " * 200 + "ends."
     shown = answer("internship", retrieval(text)).sentences[0].text
     assert len(shown) <= 602 and shown.endswith(" …")
+
+
+def test_one_sentence_is_enough_where_it_is_far_ahead():
+    filler = "Coffee is served in the hall at noon. The library has many old books."
+    assert sentences("How long does the internship last?", retrieval(f"The internship lasts six weeks. {filler}")) == [
+        "The internship lasts six weeks."
+    ]
+
+
+def test_a_sentence_stands_behind_the_one_that_it_follows():
+    text = "The internship lasts six weeks. The internship may last ten weeks for some. Bread is sold nearby."
+    assert answer("How long does the internship last?", retrieval(text)).text == (
+        "The internship lasts six weeks. The internship may last ten weeks for some. [1]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "question", "text"),
+    [
+        ("en", "What did the comet do?", "The comet came near. However, the comet left soon."),
+        ("hu", "Mit tett az üstökös 1986-ban?", "Közel ért a Nap felé. Ekkor 1986-ban az üstökös fényes volt."),
+        ("ko", "혜성은 1986년에 어떻게 되었습니까?", "태양에 가까워졌다. 이때 1986년 혜성은 밝았다."),
+    ],
+)
+def test_what_begins_with_a_connective_has_its_neighbour_before_it(language, question, text):
+    assert answer(question, retrieval(text, language=language)).text == f"{text} [1]"
+
+
+def test_a_list_is_shown_with_its_introduction():
+    items = "The application needs:\n\n- the signed form,\n\n- the work plan,\n\n- a short letter."
+    text = f"{items}\n\nBread is sold in the shop."
+    checked = answer("What does the application need?", retrieval(text))
+    assert checked.text == "The application needs: the signed form; the work plan; a short letter. [1]"
+    assert checked.citations[0].quote == items
+
+
+def test_a_list_that_goes_on_in_the_next_passage_says_so():
+    text = "There are six instruments:\n\n- LUTI, a camera;\n\n- KMAG, a magnetometer;"
+    assert sentences("Which instruments are there?", retrieval(text))[0] == (
+        "There are six instruments: LUTI, a camera; KMAG, a magnetometer; …"
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "question", "text", "shown"),
+    [
+        (
+            "en",
+            "Can I work from home?",
+            "Can I work from home?\n\nNo. Everyone comes to the office.\n\nIs there a shop?\n\nYes, downstairs.",
+            "No. Everyone comes to the office.",
+        ),
+        ("hu", "Mi van, ha megbetegszem?", "Mi van, ha megbetegszem?\n\nSzólj reggel 9-ig.", "Szólj reggel 9-ig."),
+        ("ko", "재택근무가 가능한가요?", "재택근무가 가능한가요?\n\n주 2일까지 됩니다.", "주 2일까지 됩니다."),
+        ("en", "Is lunch free?", "Q: Is lunch free? A: Every guest eats free.", "Every guest eats free."),
+    ],
+)  # fmt: skip
+def test_the_answer_of_an_faq_is_shown_without_its_question(language, question, text, shown):
+    assert sentences(question, retrieval(text, language=language)) == [shown]
+
+
+def test_captions_references_navigation_and_contents_are_not_answers():
+    junk = [
+        "Figure 3: The internship office and the length of the internship.",
+        "Copyright 2024 The internship office. All rights reserved.",
+        "Home | Internship | Length | Contact",
+        "Length of the internship in weeks and days ........................ 12",
+        "Kovacs, J., Smith, A. B., 2010, Internship length, ApJ, 711, 50.",
+        "The Length of the Internship at the Faculty of Science",
+    ]
+    text = "\n\n".join([*junk, "It lasts six weeks."])
+    assert sentences("How long is the internship?", retrieval(text)) == ["It lasts six weeks."]
+
+
+def test_an_explanation_is_not_looked_for_in_a_table():
+    text = "mission: Nuri; outcome: launch failed; date: 2021\n\nThe launch of Nuri failed as a tank came loose."
+    assert sentences("Why did the launch of Nuri fail?", retrieval(text))[0].startswith("The launch of Nuri failed")
+    assert sentences("In which year did the launch of Nuri fail?", retrieval(text))[0].startswith("mission: Nuri")
+
+
+def test_a_row_that_is_too_long_loses_whole_columns():
+    row = "name: Danuri; " + "; ".join(f"column {number}: value {number}" for number in range(60))
+    shown = sentences("What is Danuri?", retrieval(row))[0]
+    assert len(shown) <= 602 and shown.endswith(" …") and shown.removesuffix(" …").split("; ")[-1] in row.split("; ")
+
+
+def test_markdown_links_and_pictures_leave_their_words():
+    text = (
+        "The internship lasts **six weeks**, see [the rules](https://example.org/x) ![logo](https://example.org/y.png)."
+    )
+    assert sentences("How long does the internship last?", retrieval(text)) == [
+        "The internship lasts six weeks , see the rules logo."
+    ]
