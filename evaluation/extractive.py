@@ -38,7 +38,7 @@ def evaluate(folder: Path, embedder: Embedder, limit: int | None = None) -> dict
         raise ConfigurationError(f'{folder / "queries.jsonl"} has no "answers": squad-en and korquad-ko have them.')
     settings = RetrievalSettings()
     glossary = Glossary()
-    rows = []
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="lacerta-extractive-") as scratch:
         index = build(questions, embedder, Path(scratch))
         for question in tqdm(asked, desc="questions", unit="q", leave=False, disable=None):

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rag.boilerplate import is_boilerplate
 from rag.cite import is_row, passage_spans, topic_terms
-from rag.text import flatten, fold, normalise, sentence_spans
+from rag.text import flatten, normalise, sentence_spans
 from rag.types import Chunk
 from rag.untrusted import without_references
 
@@ -33,20 +34,6 @@ _NAME_WITH_NUMBER = re.compile(r"[^\W\d_]+[ -]\d{1,2}")
 _LABEL = re.compile(
     r"\A(?:[QAKVF]|question|answer|kérdés|válasz|질문|답변|문|답) ?\d{0,3} ?[:.]\s+(?=\S)", re.IGNORECASE
 )
-# What says where something stands, is from or belongs, not what it says (folded text).
-_JUNK = re.compile(
-    r"(?:sources?|forras(?:ok)?|출처|references|irodalom|참고 ?문헌|keywords|kulcsszavak|credits?|photo)\s*:"
-    r"|(?:fig(?:ure|\.)?|tables?|abra|tablazat|listing|그림|표|사진)\s*\d+\s*[.:|]|\d+\. (?:abra|tablazat)\b"
-    r"|©|\(c\) ?\d|copyright\b|all rights reserved|minden jog fenntartva|무단 ?전재|skip to |back to top|click here"
-    r"|(?:for .{1,60}, see|main article|see also|lasd meg)\b"
-    r"|(?:read more|learn more|tovabb|더 ?보기|목차|table of contents|tartalomjegyzek)\W*$"
-    r"|(?:doi|arxiv|isbn|issn|https?)\s?[:/]|(?:page|oldal)\s\d+"
-)
-# "Smith, J., 2010, ApJ, 711, 50"; "A. Jones, B. Brown et al."
-_REFERENCE = re.compile(r"(?:[A-Z][\w'’-]+,? (?:[A-Z]\. ?-?){1,3},? ?(?:and |& |et al)?.*?){2,}.*\b(?:19|20)\d\d\b")
-# Dots or dashes that lead to a page number.
-_LEADERS = re.compile(r"(?:\. ?){4,}|_{4,}|-{5,}|…{2,}")
-_LETTERS = 0.5
 # Headings may be longer than a line, written Like This.
 _TITLE_WORDS, _CAPITALS = 16, 0.7
 # Markdown: pictures and links, of which the words are left, and marks of emphasis.
@@ -228,7 +215,7 @@ class _Reader:
         above: str = "",
     ) -> None:
         """`scored` is what counts as the candidate's own words, where it is not all of them."""
-        if not text or text in self.titles or _is_junk(text, fold(text), row):
+        if not text or text in self.titles or is_boilerplate(text, row):
             return
         terms = topic_terms(scored or text, self.language)
         over = self.outer | topic_terms(f"{self.heading} {above}", self.language)
@@ -294,15 +281,6 @@ def _says_something(text: str) -> bool:
     """Whether a line is more than a heading, a caption, a cut-off line or "as follows:"."""
     words = len(text.split())
     return not text.endswith(":") and (words >= _WORDS or (words >= 3 and bool(_END.search(text))))
-
-
-def _is_junk(text: str, folded: str, row: bool) -> bool:
-    if _JUNK.match(folded) or _LEADERS.search(text):
-        return True
-    if row:
-        return False
-    letters = sum(letter.isalpha() for letter in text)
-    return letters < _LETTERS * len(text.replace(" ", "")) or bool(_REFERENCE.match(text))
 
 
 def _cells(text: str) -> list[str]:
