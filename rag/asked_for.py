@@ -49,8 +49,8 @@ _KINDS = (
             r"|지름|직경|구경|질량|무게|거리|크기|온도|속도|높이|두께|얼마나 (?:크|큰|멀|무거|높|빠)"
         ),
         re.compile(
-            r"\d\s?(?:(?:[kcmµμn]?m|k?g|t|tonnes?|[gm]b|au|k?pc|ly|k|km/s|light[ -]years?|miles?|feet|per ?cent)(?![a-z])"
-            r"|[%°]|미터|톤|광년|도|킬로)"
+            r"\d\s?(?:(?:[kcmµμn]?m|k?g|t|tonnes?|[gm]b|au|k?pc|ly|k|km/s|light[ -]years?|miles?|feet|per ?cent)"
+            r"(?![a-z])|[%°]|미터|톤|광년|도|킬로)"
         ),
     ),
     (  # money
@@ -58,7 +58,9 @@ _KINDS = (
             r"\b(?:how much (?:money|does|do|did|is|are|was)|costs?|price|fee|salary|wages?|paid|pay"
             r"|mennyibe|dij\w*|ber\w*|fizet\w*)\b|비용|요금|가격|급여|수당|임금|얼마를 받"
         ),
-        re.compile(r"[€$£₩]\s?\d|\d\s?(?:(?:ft|forint\w*|eur|euro\w*|usd|dollar\w*|won)(?![a-z])|원|유로|달러)|\(ft\): \d"),
+        re.compile(
+            r"[€$£₩]\s?\d|\d\s?(?:(?:ft|forint\w*|eur|euro\w*|usd|dollar\w*|won)(?![a-z])|원|유로|달러)|\(ft\): \d"
+        ),
     ),
 )
 _NUMBER = re.compile(
