@@ -406,7 +406,7 @@ def test_a_greeting_is_returned_where_the_domain_allows_it(ground, tmp_path, tex
     assert len(events) == 1 and answer.courtesy and answer.language == language and answer.answerable
     assert chat.calls == [] and answer.hits == ()
     plain, _ = scripted(ground, "never")
-    assert not last(plain, Question(text, "guide", interface_language=language)).answer.courtesy
+    assert not finished(last(plain, Question(text, "guide", interface_language=language))).courtesy
 
 
 def test_a_word_alone_is_in_the_language_of_the_conversation(engine):

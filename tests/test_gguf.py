@@ -23,7 +23,7 @@ from rag.models.gguf import GgufChat, ModelDied, ModelOutOfMemory, open_gguf
 from rag.models.gguf_machine import available_cores, available_memory
 from rag.prompt import ContextTooSmall
 from rag.settings import ROOT, Settings
-from tests.doubles import ScriptedChat, write_gguf, write_recurrent_gguf
+from tests.doubles import CHAT_TEMPLATE, ScriptedChat, write_gguf, write_recurrent_gguf
 
 MESSAGES = [SystemMessage("Be brief."), HumanMessage("How long?")]
 
@@ -60,6 +60,11 @@ def open_tiny(path: Path, **changes) -> ChatModel:
     return open_model(f"gguf:{path}", replace(Settings(), threads=1, answer_tokens=24, **changes))
 
 
+def written_by_template(model: ChatModel) -> int:
+    assert isinstance(model.chat, GgufChat)
+    return model.chat.preamble_tokens
+
+
 def test_without_llama_cpp_the_message_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "llama_cpp", None)
     (tmp_path / "x.gguf").write_bytes(b"GGUF....")
@@ -82,8 +87,25 @@ def test_a_gguf_model_counts_with_its_own_tokenizer_and_knows_its_window(tiny, t
     model = open_tiny(tiny, context_tokens=4096)
     assert model.count_tokens("the") == 3  # a space, "th", "e"
     assert model.count_tokens("한") == 4  # a space and three bytes
-    assert model.budget == 512 - 24
-    assert open_tiny(tiny, context_tokens=256).budget == 256 - 24
+    written = written_by_template(model)
+    assert 0 < written < 60 and model.budget == 512 - written - 24
+    assert open_tiny(tiny, context_tokens=256).budget == 256 - written - 24
+
+
+def test_what_a_template_writes_by_itself_is_not_left_to_prompts(tiny, tmp_path):
+    longer = write_gguf(tmp_path / "longer.gguf", template="you are a helpful model and more\n" + CHAT_TEMPLATE)
+    plain, wordy = open_tiny(tiny), open_tiny(longer)
+    assert plain.budget - wordy.budget == written_by_template(wordy) - written_by_template(plain) > 20
+
+
+def test_a_template_that_makes_its_model_reason_says_so(tmp_path):
+    reasons = "{% if enable_thinking is not defined %}never told{% endif %}" + CHAT_TEMPLATE + "<think>\n"
+    chat = open_tiny(write_gguf(tmp_path / "reasons.gguf", template=reasons)).chat
+    text = "".join(str(chunk.text) for chunk in chat.stream(MESSAGES))
+    assert text.startswith("<think>") and len(text) > len("<think>")
+    told = write_gguf(tmp_path / "told.gguf", template=CHAT_TEMPLATE + "{% if not enable_thinking %}done{% endif %}")
+    untold = write_gguf(tmp_path / "untold.gguf", template=CHAT_TEMPLATE + "{% if enable_thinking %}done{% endif %}")
+    assert written_by_template(open_tiny(told)) > written_by_template(open_tiny(untold))
 
 
 def test_a_damaged_gguf_file_is_an_error(tiny, tmp_path):

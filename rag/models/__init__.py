@@ -138,7 +138,8 @@ def open_model(name: str, settings: Settings) -> ChatModel:
 
         chat = open_gguf(_gguf_path(rest, settings), settings)
         # A short context is shared between prompt and answer.
-        budget = chat.context_tokens - min(settings.answer_tokens, chat.context_tokens // 2)
+        room = chat.context_tokens - chat.preamble_tokens
+        budget = room - min(settings.answer_tokens, room // 2)
         return ChatModel(name, chat, budget, chat.count_tokens)
     if kind == "openai":
         from rag.models.openai import open_openai

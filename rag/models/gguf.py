@@ -80,6 +80,7 @@ class GgufChat(BaseChatModel):
     _child: Child | None = PrivateAttr(default=None)
     _ends: deque[float] = PrivateAttr(default_factory=lambda: deque(maxlen=_ENDS_MOST))
     _context_tokens: int = PrivateAttr(default=0)
+    _preamble_tokens: int = PrivateAttr(default=0)
     _threads: int = PrivateAttr(default=0)
     _closed: bool = PrivateAttr(default=False)
     _counted: Any = PrivateAttr()
@@ -97,6 +98,11 @@ class GgufChat(BaseChatModel):
     def context_tokens(self) -> int:
         """Tokens of prompt and answer together; known once the model was opened."""
         return self._context_tokens
+
+    @property
+    def preamble_tokens(self) -> int:
+        """Tokens that the file's chat template writes by itself; known once the model was opened."""
+        return self._preamble_tokens
 
     @property
     def threads(self) -> int:
@@ -162,6 +168,7 @@ class GgufChat(BaseChatModel):
         if child.failure is not None:
             raise child.death()
         self._context_tokens, self._threads = child.context_tokens, child.threads
+        self._preamble_tokens = child.preamble_tokens
         return child
 
     def _count(self, text: str) -> int:

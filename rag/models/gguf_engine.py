@@ -32,6 +32,8 @@ _NO_MEMORY = -2  # GGML_STATUS_ALLOC_FAILED
 _CONTROL = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN
 _ALL_LAYERS = 999
 _NO_CHAT = "it is not a model that answers in a conversation: name another one in LACERTA_MODELS."
+# How a template that makes its model reason ends.
+_REASONING = "<think>"
 _PART = re.compile(r"-00001-of-(\d{5})\.gguf$")
 
 
@@ -99,6 +101,9 @@ class Model:
         self._bos = bos if api.llama_vocab_get_add_bos(self._vocabulary) else -1
         source = self._metadata("tokenizer.chat_template")
         self.template = ChatTemplate(source, self._text(bos), self._text(eos), self._controls())
+        # What the template writes around the messages, by itself: instructions of its own, a date.
+        alone = self.template.render([{"role": "user", "content": "x"}])
+        self.preamble_tokens = len(self._tokens(alone, special=True))
 
     def count(self, text: str) -> int:
         """The tokens of a text as it would stand in a message."""
@@ -126,6 +131,9 @@ class Model:
             raise PromptTooLong(f"the prompt takes {len(tokens)} tokens, the context holds {self.context_tokens}")
         self._text_so_far = ""
         evaluated = self._evaluate(tokens)
+        if prompt.rstrip().endswith(_REASONING):
+            # The reader has to know that what follows is no answer yet.
+            emit(_REASONING)
         most = max(1, min(sampling.max_tokens, room))
         finish, completion = self._answer(prompt, most, sampling, emit)
         return Outcome(finish, len(tokens), evaluated, completion)

@@ -55,7 +55,7 @@ class Child:
         self.label = f"gguf:{path}"
         self.ready, self.gone = threading.Event(), threading.Event()
         self.failure: Exception | None = None
-        self.context_tokens = self.threads = 0
+        self.context_tokens = self.threads = self.preamble_tokens = 0
         self._lock, self._sending = threading.Lock(), threading.Lock()
         self._waiting: dict[int, Conversation] = {}
         self._numbers = itertools.count(1)
@@ -154,6 +154,7 @@ class Child:
         if "ready" in answer:
             about = answer["ready"]
             self.context_tokens, self.threads = about["context"], about["threads"]
+            self.preamble_tokens = about["preamble"]
             _LOG.info(
                 "%s: a context of %d tokens (%s), %d threads, loaded in %.1f s, process %d",
                 self.label,

@@ -113,7 +113,8 @@ class ChatTemplate:
             return "".join(_PLAIN[each["role"]].format(each["content"]) for each in messages) + _PLAIN_END
         try:
             with _limits():
-                text = str(self._formatter(messages=messages).prompt)
+                # Qwen and others reason at length unless told so; what is asked here stands in the passages.
+                text = str(self._formatter(messages=messages, enable_thinking=False).prompt)
         except Exception as error:
             raise _failed(error) from error
         if len(text) > sum(len(message["content"]) for message in messages) + CHARACTERS:

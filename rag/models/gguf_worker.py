@@ -82,7 +82,8 @@ class Worker:
         except (MemoryError, OSError) as error:
             return {"error": str(error), "kind": "memory" if isinstance(error, MemoryError) else "refused"}
         self._model = model
-        return {"ready": {"context": model.context_tokens, "reason": model.reason, "threads": model.threads}}
+        about = {"context": model.context_tokens, "reason": model.reason, "threads": model.threads}
+        return {"ready": about | {"preamble": model.preamble_tokens}}
 
     def _generate(self, job: dict[str, Any]) -> dict[str, Any]:
         from rag.models.gguf_engine import Cancelled, PromptTooLong
