@@ -79,11 +79,11 @@ if [ -z "$(NAME)" ]; then exec $(RUN) -m rag.models $(1); fi; \
 	exec $(RUN) -m rag.models $(1) "$(NAME)"
 endef
 
-bench: setup  ## speed, memory (ONLY=ingest DOCUMENTS=folder CHUNKS="10000 100000"; TORCH=1 beside plain torch: large)
+bench: setup  ## speed, memory (ONLY=ingest DOCUMENTS=folder CHUNKS="10000"; GGUF=file; TORCH=1 beside plain torch: large)
 	@[ -z "$(TORCH)" ] || cmp -s requirements/bench.txt $(PLAIN)/installed.txt || { $(RUN) -m venv $(PLAIN) && \
 		$(PLAIN)/bin/python -m pip install -r requirements/bench.txt && cp requirements/bench.txt $(PLAIN)/installed.txt; }
 	$(RUN) -m evaluation bench $(if $(CHUNKS),--chunks $(CHUNKS)) $(if $(ONLY),--only $(ONLY)) \
-		$(if $(DOCUMENTS),--documents "$(DOCUMENTS)")
+		$(if $(DOCUMENTS),--documents "$(DOCUMENTS)") $(if $(GGUF),--gguf "$(GGUF)")
 
 clean:  ## remove the environment and tool caches; var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
