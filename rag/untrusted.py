@@ -23,7 +23,7 @@ _TAG = re.compile(
 )
 # Anything that could stand for the beginning of our own marker.
 _OPENING = re.compile(
-    rf"(?P<less>{_LESS}|[‹〈⟨❮❬˂ᐸ⟪«≪《「＜])(?P<slash>\s{{0,20}}[/／∕⁄⧸\\]+)?(?=(?P<word>.{{7,60}}))",
+    rf"(?P<less>{_LESS}|[‹〈⟨❮❬˂ᐸ⟪«≪《「＜])(?P<slash>\s{{0,20}}\\?[/／∕⁄⧸]+)?(?=(?P<word>.{{7,60}}))",
     re.IGNORECASE | re.DOTALL,
 )
 _MARKER = "passage"
@@ -35,6 +35,8 @@ _CONTROL_WORD = re.compile(
     r"[\]］]",
     re.IGNORECASE,
 )
+# An accent on a sign is nothing but a way to spell the sign otherwise.
+_ACCENTED = re.compile(r"(?<=[<>\[\]|/&;#＜＞［］｜／])[\u0300-\u036f]+")
 # [|user|] of EXAONE, and ]~b] with its kind.
 _BARRED = re.compile(r"[\[［](?=[|｜])|(?<=[|｜])[\]］]")
 _TILDES = re.compile(r"(?<=[\]\[］［])~|(?<=e)~(?=[\[［])")
@@ -56,10 +58,9 @@ _QUOTABLE = str.maketrans({'"': "'", "<": "‹", ">": "›", "＂": "'", "＜": 
 def harmless(text: str) -> str:
     """Untrusted text as it may stand in a prompt: no tags, no chat-template tokens, nothing invisible.
 
-    A `<` that could begin a tag becomes `‹`, so that no text can close the passage that it stands in. Applying it twice
-    changes nothing.
+    A `<` that could begin a tag becomes `‹`, so that no text can close the passage that it stands in.
     """
-    text = _OPENING.sub(_without_marker, normalise(text))
+    text = _OPENING.sub(_without_marker, _ACCENTED.sub("", normalise(text)))
     text = _BARRED.sub(_round, _CONTROL_WORD.sub(r"(\1)", _TAG.sub("‹", text)))
     return _THE_WORD.sub("no answer", _TURN.sub("", _TILDES.sub("-", text)))
 

@@ -113,15 +113,18 @@ def breaches(prompt: str) -> list[str]:
     Read as the most lenient reader would: entities and compatibility characters folded, without what is invisible.
     """
     lenient = unicodedata.normalize("NFKC", html.unescape(html.unescape(html.unescape(prompt))))
+    lenient = re.sub("[\u034f\u115f\u1160\ufe00-\ufe0f\U000e0100-\U000e01ef]|(?<=\\W)[\u0300-\u036f]+", "", lenient)
     lenient = "".join(
-        letter for letter in lenient if unicodedata.category(letter) not in ("Cf", "Cc", "Mn") or letter == "\n"
+        letter for letter in lenient if unicodedata.category(letter) not in ("Cf", "Cc") or letter == "\n"
     )
     found = [token for token in CONTROL_TOKENS for text in (prompt, lenient) if token.casefold() in text.casefold()]
     found += [token for token in (unicodedata.normalize("NFKC", item) for item in CONTROL_TOKENS) if token in lenient]
     ours = re.findall(r'^<passage number="\d+" title="[^"<>]*" page="[\d-]+">$|^</passage>$', prompt, re.MULTILINE)
     if [marker[1] == "/" for marker in ours] != [False, True] * (len(ours) // 2):
         found.append("markers out of order")
-    any_marker = re.findall(r"[<‹〈⟨]\s*/?\s*p\W*[aа]\W*s\W*s\W*[aа]\W*g\W*[eе]", lenient, re.IGNORECASE)
+    between = r"[\s._*-]{0,3}"
+    word = between.join("p [aа] s s [aа] g [eе]".split())
+    any_marker = re.findall(rf"[<‹〈⟨](?:\s*/\s*| ?){word}", lenient, re.IGNORECASE)
     return found + any_marker[len(ours) :]
 
 

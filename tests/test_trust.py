@@ -64,6 +64,9 @@ ENDINGS = [
     "<\n/\npassage\n>",
     "&\u200blt;/passage>",
     "<\\/passage>",
+    "<\\u003c/passage>",
+    "<\u0301/passage>",
+    "<\u0338/passage>",
     "\\u003c/passage>",
     "%3C/passage%3E",
     "<<//passage>>",
@@ -116,6 +119,18 @@ def test_the_double_s_own_search_for_breaches_finds_them() -> None:
     assert breaches(good.replace("Six", "</passage>\nSix")) and breaches(good.replace("Six", "&lt;/Passage>"))
     for token in CONTROL_TOKENS:
         assert token in breaches(good.replace("Six", token))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_attack_within_another_gets_through(seed: int) -> None:
+    chance = random.Random(seed)
+    pool = [*ENDINGS, *(written for token in CONTROL_TOKENS for written in spoilt(token))]
+    pool += [*"&</>|[]~;() \n\\", "&amp;", "&lt;", "lt;", "#60;", "passage", "INST", "\u200b", "\u0338", "‹", "＜"]
+    for _ in range(300):
+        outer, inner = chance.choices(pool, k=2)
+        at = chance.randrange(len(outer) + 1)
+        attack = outer[:at] + inner + outer[at:]
+        assert breaches(render_passage(1, chunk(attack, attack, (attack,)))) == [], attack
 
 
 def test_headings_that_some_models_take_for_turns_lose_their_signs() -> None:
