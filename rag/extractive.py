@@ -20,7 +20,7 @@ SENTENCES = 3
 _PASSAGES = 5
 # A further sentence is shown if its score comes near that of the best one: nearer, the better that is. On SQuAD and
 # KorQuAD this finds as much as a fixed distance of 0.5, with fewer sentences.
-_DISTANCE, _LESS_FOR_BETTER = 0.85, 0.4
+_DISTANCE, _LESS_FOR_BETTER = 0.8, 0.4
 _DUPLICATE = 0.85
 _SAME_MEANING = 0.92
 
