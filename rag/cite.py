@@ -53,7 +53,10 @@ _BLOCK = re.compile(r"\S(?:.|\n(?!\s*\n))*")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An answer whose citations hold: `text` carries them as `[1]` behind its sentences, numbered by first use."""
+    """An answer whose citations hold: `text` carries them as `[1]` behind its sentences, numbered by first use.
+
+    `[?]` stands behind the sentences that no passage bears out.
+    """
 
     text: str
     sentences: tuple[Sentence, ...]
