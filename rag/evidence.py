@@ -38,8 +38,8 @@ _STRANGER = 0.4
 # For a sentence without the long numbers of the question: years, and what tells "GJ 1214 b" from "GJ 1132 b".
 _NUMBER_MISSING = 0.1
 _LONG_NUMBER = re.compile(r"\d{3,}")
-# For a sentence that the visitor can surely read.
-_OWN_LANGUAGE = 0.1
+# For a sentence in another language than the question's, which the visitor may not read.
+_FOREIGN = 0.3
 # What a term of the question counts that the question of an FAQ has, a heading, and the sentence before.
 _ASKED, _ABOVE, _BEFORE = 0.8, 0.5, 0.45
 
@@ -60,7 +60,7 @@ def scores(
 
     total = _COVERAGE * _covered(question, retrieval, found, languages)
     total += np.where(own, _ALIGNMENT, _ALIGNMENT_ELSEWHERE) * _aligned(question, retrieval, found, languages)
-    total += _OWN_LANGUAGE * own
+    total -= _FOREIGN * ~own
     for at, candidate in enumerate(found):
         total[at] += _PASSAGE * max(-1.0, hits[candidate.place].score - best)
         total[at] += _NUMBER * asked.number_in(candidate.text) + _KIND * asked.kind_in(candidate.text)

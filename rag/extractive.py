@@ -20,7 +20,9 @@ SENTENCES = 3
 _PASSAGES = 5
 # A further sentence is shown if its score comes near that of the best one: nearer, the better that is. On SQuAD and
 # KorQuAD this finds as much as a fixed distance of 0.5, with fewer sentences.
-_DISTANCE, _LESS_FOR_BETTER = 0.8, 0.4
+_DISTANCE, _LESS_FOR_BETTER = 0.76, 0.4
+# Behind a best one in another language, those in the visitor's own are shown more readily.
+_OWN_LANGUAGE_DISTANCE = 0.6
 _DUPLICATE = 0.85
 _SAME_MEANING = 0.92
 
@@ -63,10 +65,14 @@ def _chosen(
     best = order[0]
     readable = {language, languages[found[best].place]}
     least = values[best] - max(0.0, _DISTANCE - _LESS_FOR_BETTER * values[best])
+    foreign = languages[found[best].place] != language
+    least_own = values[best] - _OWN_LANGUAGE_DISTANCE if foreign else least
     shown: list[int] = []
     for at in order:
-        if len(shown) >= SENTENCES or (shown and values[at] < least):
+        if len(shown) >= SENTENCES:
             break
+        if shown and values[at] < (least_own if languages[found[at].place] == language else least):
+            continue
         if languages[found[at].place] not in readable or any(_repeats(found, rows, at, other) for other in shown):
             continue
         if shown and found[at].asks and _YES_OR_NO.match(fold(found[at].text)):
