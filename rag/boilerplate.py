@@ -17,7 +17,9 @@ _NOTICE = re.compile(
     r"|(?:doi|arxiv|isbn|issn|https?)\s?[:/]|(?:page|oldal)\s\d+"
 )
 # "Smith, J., 2010, ApJ, 711, 50"; "A. Jones, B. Brown et al."
-_REFERENCE = re.compile(r"(?:[A-Z][\w'’-]+,? (?:[A-Z]\. ?-?){1,3},? ?(?:and |& |et al)?.*?){2,}.*\b(?:19|20)\d\d\b")
+_REFERENCE = re.compile(
+    r"[A-Z][\w'’-]{1,40},? (?:[A-Z]\. ?-?){1,3}(?:[,;]| ?and | ?& |et al).{0,200}?\b(?:19|20)\d\d\b"
+)
 # Dots or dashes that lead to a page number.
 _LEADERS = re.compile(r"(?:\. ?){4,}|_{4,}|-{5,}|…{2,}")
 _LETTERS = 0.5
