@@ -1,0 +1,48 @@
+"""The service's commands: `python -m web COMMAND`.
+
+Exits with 0 when done, 1 for a failure, 2 for wrong usage or settings.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag.errors import ConfigurationError, LacertaError
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A module with `run(arguments: Sequence[str]) -> int`, imported when the command is called."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "mcp": Command("web.mcp", "the domains as tools of a desktop assistant, over standard input and output"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; the exit status."""
+    listed = "\n".join(f"  {name:<10} {command.help}" for name, command in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m web",
+        description="Commands of the service.",
+        epilog=f"commands:\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="COMMAND --help tells them")
+    options = parser.parse_args(arguments)
+    try:
+        return int(importlib.import_module(COMMANDS[options.command].module).run(options.arguments))
+    except LacertaError as error:
+        print(f"lacerta: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigurationError) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
