@@ -279,3 +279,10 @@ def test_in_other_languages_the_model_s_citation_stands_if_the_numbers_agree():
 def test_a_sentence_made_of_two_is_quoted_whole():
     checked = check("The internship lasts six weeks and may be split in two parts [1].", HITS, "en")
     assert checked.citations[0].quote == HITS[0].chunk.text
+
+
+def test_across_languages_a_citation_that_was_not_given_needs_more():
+    """A sentence about students is not borne out by one that is about students too."""
+    passage = hit("A szállás költségét a tanszék nem téríti meg. Erről a hallgató gondoskodik.", language="hu")
+    checked = check("Every student receives a free car for a year.", [passage], "en")
+    assert checked.citations == () and not checked.sentences[0].supported
