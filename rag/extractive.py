@@ -20,7 +20,7 @@ SENTENCES = 3
 _PASSAGES = 5
 # A further sentence is shown if its score comes near that of the best one: nearer, the better that is. On SQuAD and
 # KorQuAD this finds as much as a fixed distance of 0.5, with fewer sentences.
-_DISTANCE, _LESS_FOR_BETTER = 0.76, 0.4
+_DISTANCE, _LESS_FOR_BETTER = 0.72, 0.4
 # Behind a best one in another language, those in the visitor's own are shown more readily.
 _OWN_LANGUAGE_DISTANCE = 0.6
 _DUPLICATE = 0.85
