@@ -8,11 +8,12 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from rag.answer import Engine, QuestionFailed
 from rag.errors import ConfigurationError, LacertaError
+from rag.report import answer_fields, search_fields
 from rag.settings import LANGUAGES, Settings
 from rag.text import flatten
 from rag.types import Answer, Hit, Question, Retrieval
@@ -39,11 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             if options.command == "ask":
                 answer = engine.ask(question)
-                print(_json(_answer_fields(answer)) if options.json else _answer_text(answer))
+                print(_json(answer_fields(answer)) if options.json else _answer_text(answer))
             else:
                 retrieval = engine.search(question, options.limit)
                 text = _search_text(retrieval, options.explain)
-                print(_json(_search_fields(retrieval)) if options.json else text)
+                print(_json(search_fields(retrieval)) if options.json else text)
         finally:
             engine.close()
     except QuestionFailed as failure:
@@ -104,37 +105,6 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def _rounded(timings: Any) -> dict[str, float]:
-    return {stage: round(seconds, 4) for stage, seconds in timings.items()}
-
-
-def _answer_fields(answer: Answer) -> dict[str, Any]:
-    return {
-        "text": answer.text,
-        "language": answer.language,
-        "answerable": answer.answerable,
-        "confidence": round(answer.confidence, 4),
-        "citations": [
-            {
-                "number": citation.number,
-                "source": citation.chunk.source,
-                "title": citation.chunk.title,
-                "page": citation.page,
-                "quote": citation.quote,
-            }
-            for citation in answer.citations
-        ],
-        "unsupported": answer.unsupported,
-        "model": answer.model,
-        "failures": [{"model": model, "reason": reason} for model, reason in answer.failures],
-        "usage": {name: value for name, value in asdict(answer.usage).items() if value is not None},
-        "question": answer.question,
-        "courtesy": answer.courtesy,
-        "timings": _rounded(answer.timings),
-        "notices": list(answer.notices),
-    }
-
-
 def _answer_text(answer: Answer) -> str:
     searched = [f"({answer.question})", ""] if answer.question else []
     lines = [*searched, answer.text, ""]
@@ -144,30 +114,6 @@ def _answer_text(answer: Answer) -> str:
             f"    {flatten(citation.quote)}",
         ]
     return "\n".join([*lines, *answer.notices]).strip()
-
-
-def _search_fields(retrieval: Retrieval) -> dict[str, Any]:
-    return {
-        "language": retrieval.language,
-        "confidence": round(retrieval.confidence, 4),
-        "hits": [
-            {
-                "rank": rank,
-                "score": round(hit.score, 4),
-                "document": hit.chunk.source,
-                "title": hit.chunk.title,
-                "page": hit.chunk.first_page,
-                "language": hit.chunk.language,
-                "last_page": hit.chunk.last_page,
-                "text": hit.chunk.text,
-                "also": list(hit.also),
-                "ranks": dict(hit.ranks),
-                "features": {name: round(value, 6) for name, value in hit.features.items()},
-            }
-            for rank, hit in enumerate(retrieval.hits, start=1)
-        ],
-        "timings": _rounded(retrieval.timings),
-    }
 
 
 def _search_text(retrieval: Retrieval, explain: bool = False) -> str:

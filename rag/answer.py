@@ -10,6 +10,7 @@ from rag import extractive
 from rag.cite import Checked, check
 from rag.conversation import Memory, carry_over, condensed, needs_context
 from rag.conversation.courtesy import courtesy
+from rag.denial import declines, without_the_word
 from rag.errors import ConfigurationError, IndexUnavailable, LacertaError, ModelUnavailable
 from rag.filters import allowed_documents
 from rag.generate import Reply, Writer
@@ -17,15 +18,16 @@ from rag.index import Index, current_version
 from rag.languages import OTHER, detect
 from rag.models import EXTRACTIVE, ChatModel, ModelCache, model_names, public_name
 from rag.models.chain import Chain, Generation
+from rag.pages import PageText, page_text
 from rag.plain import addresses, plain, sourced
 from rag.prompt import build_condense
 from rag.prompt.templates import Prompts
-from rag.refusal import declines, refusal, without_the_word
+from rag.refusal import refusal
 from rag.retrieve import retrieve
 from rag.settings import LANGUAGES, Domain, Settings
 from rag.shared import Shared
 from rag.text import normalise
-from rag.types import Answer, Event, Failed, Finished, Question, Retrieval, Retrieved, Token
+from rag.types import Answer, Embedder, Event, Failed, Finished, Question, Retrieval, Retrieved, Token
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -88,6 +90,12 @@ class Engine:
         with self._shared.index(domain.name) as index:
             return self._retrieve(question, question.text, language, domain, index, limit)
 
+    def open_page(self, domain: str, source: str, page: int) -> PageText:
+        """A page (1-based) of a document of the current version. Raises LacertaError where there is none."""
+        self._domain(Question("", domain))
+        with self._shared.index(domain) as index:
+            return page_text(index, source, page)
+
     def ask(self, question: Question) -> Answer:
         """The finished answer. Raises QuestionFailed, with the visitor's sentence, where `stream` ends in Failed."""
         for event in self.stream(question):
@@ -102,6 +110,7 @@ class Engine:
 
         Retrieved comes a second time where a model understood a follow-up better than its words alone. When
         `cancelled()` becomes true, the answer ends with what there is by then.
+        `question.model` should be one of `model_names`; with another one, or `extractive`, no model is asked.
         """
         prompts = self._shared.prompts(question.domain, question.interface_language)
         try:
@@ -120,6 +129,11 @@ class Engine:
         except Exception:
             _LOG.exception("A question to %r failed", question.domain)
             yield Failed("internal", prompts.message("internal"))
+
+    @property
+    def embedder(self) -> Embedder:
+        """What turns questions and passages into vectors, opened if it was not."""
+        return self._shared.embedder()
 
     def warm_up(self) -> None:
         """Opens the embedder, the indexes there are and a local model that answers first, so that nobody waits."""
@@ -185,6 +199,7 @@ class Engine:
                     failures=tuple(reply.generation.failures),
                     question=asked.searched,
                     usage=reply.generation.usage,
+                    shortened=reply.generation.shortened,
                 )
             )
 
@@ -203,7 +218,7 @@ class Engine:
         if cancelled():
             notices += (asked.prompts.message("cancelled"),)
         if reply.prompt is not None and reply.generation.model != EXTRACTIVE:
-            if declines(reply.text, language):
+            if declines(reply.text):
                 answer = finished(refused, reply, notices, model)
             else:
                 passages = reply.prompt.passages
@@ -260,7 +275,9 @@ class Engine:
                 asked.prompts, title, question.text, question.history, model.count_tokens, model.budget, past
             )
 
-        written = self._chain.complete(condense, asked.cancelled, _CONDENSE_SECONDS, _CONDENSE_CHARACTERS)
+        written = self._chain.complete(
+            condense, asked.cancelled, _CONDENSE_SECONDS, _CONDENSE_CHARACTERS, question.model
+        )
         understood = condensed(plain(written), question.text, language) if written else ""
         if understood and understood != asked.searched and not asked.cancelled():
             asked.searched = understood

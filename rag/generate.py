@@ -127,7 +127,10 @@ class Writer:
                 shown = True
                 yield Token(text)
 
-        stream = self._chain.stream(reply.generation, messages, self._cancelled, only)
+        question = self._question
+        stream = self._chain.stream(
+            reply.generation, messages, self._cancelled, only or question.model, question.sampling
+        )
         with closing(stream) as pieces:  # type: ignore[type-var]
             for piece in pieces:
                 if isinstance(piece, Waiting):

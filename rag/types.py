@@ -118,11 +118,26 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a model should write; what is None or empty is left to the settings.
+
+    `max_tokens` can only lower what the settings allow. The answer ends before the first of the texts in `stop`.
+    """
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A question to a domain.
 
     `language` is the language to answer in; empty means that of the text. `interface_language` is the visitor's
-    own, for messages where the text has no language of ours. `attachments` is kept for pictures and files.
+    own, for messages where the text has no language of ours. `attachments` is kept for pictures and files. `model` is
+    the one of the settings that should answer, `extractive` for the passages' own sentences; empty means the first that
+    can.
     """
 
     text: str
@@ -132,6 +147,8 @@ class Question:
     history: tuple[Turn, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
     attachments: tuple[str, ...] = ()
+    sampling: Sampling = Sampling()
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +189,8 @@ class Answer:
     In the text, `[?]` stands behind sentences that no passage bears out. `notices` are sentences for the visitor, in
     the answer's language, such as why an earlier model did not answer; `failures` are the same for programs, as
     `(model, reason)`. `question` is what was searched for, where that is not what was asked: a follow-up made whole.
-    `courtesy` tells that a greeting or thanks was returned, without a search.
+    `courtesy` tells that a greeting or thanks was returned, without a search. `shortened` tells that the answer ended
+    where it had as many tokens as it may have.
     """
 
     text: str
@@ -189,6 +207,7 @@ class Answer:
     question: str = ""
     courtesy: bool = False
     usage: Usage = Usage()
+    shortened: bool = False
 
     @property
     def unsupported(self) -> int:

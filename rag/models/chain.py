@@ -16,8 +16,9 @@ from rag.models import EXTRACTIVE, ChatModel, ModelCache, public_name
 from rag.models.breaker import LONGEST_SECONDS, Breaker
 from rag.models.failure import ADVICE, reason, retry_after
 from rag.models.pump import Ended, Pump
+from rag.models.sampling import generate, most_tokens
 from rag.models.thinking import Thinking
-from rag.types import Usage, Waiting
+from rag.types import Sampling, Usage, Waiting
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk, BaseMessage
@@ -44,6 +45,7 @@ _SAY_WHY = ("openai", "gguf")
 # Where providers say why an answer ended, and how they say that it reached its permitted length.
 _FINISH = ("finish_reason", "stop_reason", "done_reason")
 _LENGTH = ("length", "max_tokens")
+_AS_SET = Sampling()
 
 
 @dataclass(slots=True)
@@ -144,22 +146,27 @@ class Chain:
     def __bool__(self) -> bool:
         return bool(self._names)
 
+    def _named(self, only: str) -> tuple[str, ...]:
+        return tuple(name for name in self._names if only in ("", name))
+
     def stream(
         self,
         generation: Generation,
         messages: "Callable[[ChatModel], list[BaseMessage]]",
         cancelled: Callable[[], bool],
         only: str = "",
+        sampling: Sampling = _AS_SET,
     ) -> Iterator[str | Waiting]:
         """The pieces of the first answer that one of the models begins; nothing if none does.
 
         `messages` makes the prompt for a model, on another thread. Before the first piece, Waiting tells each
         change of the place in a model's queue, at last 0 when its turn has come. A failure after the first piece ends
-        the answer and is noted. `only` names the one model to ask, as `Generation.model` does.
+        the answer and is noted. `only` names the one model to ask, as `Generation.model` does; where the chain does not
+        have it, as `extractive`, none is.
         """
         seconds = self._models.settings.model_timeout
         end = self._clock() + _WHOLE_CALL * seconds
-        names = (only,) if only else self._names
+        names = self._named(only)
         for name in names:
             if cancelled():
                 return
@@ -171,7 +178,7 @@ class Chain:
             begin = end if name == names[-1] else (now + end) / 2
             patience = _Patience(seconds, begin, end, self._clock, cancelled)
             try:
-                yield from self._ask(name, generation, messages, patience)
+                yield from self._ask(name, generation, messages, patience, sampling)
             except _Cancelled:
                 return
             except _Failed as failure:
@@ -187,13 +194,16 @@ class Chain:
         cancelled: Callable[[], bool],
         seconds: float,
         characters: int,
+        only: str = "",
     ) -> str:
         """A short text by the first model that does not rest, cut at `characters`; empty if it fails or is late.
+
+        `only` names the one model to ask.
 
         Ends within `seconds`. A model that fails rests, so that the answer does not wait for it again; one that is only
         late does not unless it had all of `model_timeout`, as it may be in time for the answer.
         """
-        name = next((name for name in self._names if self._breaker.allows(name)), "")
+        name = next((name for name in self._named(only) if self._breaker.allows(name)), "")
         if not name:
             return ""
         timeout = self._models.settings.model_timeout
@@ -202,7 +212,7 @@ class Chain:
         generation = Generation()
         text = ""
         try:
-            with closing(self._ask(name, generation, messages, patience, late_fails=seconds >= timeout)) as pieces:
+            with closing(self._ask(name, generation, messages, patience, _AS_SET, seconds >= timeout)) as pieces:
                 for piece in pieces:
                     text += piece if isinstance(piece, str) else ""
                     if len(text) >= generation.reasoning + characters:
@@ -217,12 +227,13 @@ class Chain:
         generation: Generation,
         messages: "Callable[[ChatModel], list[BaseMessage]]",
         patience: _Patience,
+        sampling: Sampling,
         late_fails: bool = True,
     ) -> Generator[str | Waiting, None, None]:
         """The pieces of a model's answer; the breaker is told how it went. Raises _Failed and _Cancelled."""
         decided = False
         try:
-            with closing(self._attempts(name, generation, messages, patience)) as pieces:
+            with closing(self._attempts(name, generation, messages, patience, sampling)) as pieces:
                 for piece in pieces:
                     if isinstance(piece, str) and not decided:
                         decided = True
@@ -245,11 +256,12 @@ class Chain:
         generation: Generation,
         messages: "Callable[[ChatModel], list[BaseMessage]]",
         patience: _Patience,
+        sampling: Sampling,
     ) -> Generator[str | Waiting, None, None]:
         for last in (False, True):
             try:
                 model = self._open(name, patience)
-                yield from self._generate(generation, model, messages, patience)
+                yield from self._generate(generation, model, messages, patience, sampling)
                 return
             except (_Failed, _Cancelled):
                 raise
@@ -281,13 +293,14 @@ class Chain:
         model: ChatModel,
         messages: "Callable[[ChatModel], list[BaseMessage]]",
         patience: _Patience,
+        sampling: Sampling,
     ) -> Iterator[str | Waiting]:
         """The pieces of one generation without the reasoning before them."""
         settings = self._models.settings
         thinking = Thinking(begun=model.name in self._reasoners)
-        left = settings.answer_tokens * _CHARACTERS_FOR_TOKEN
+        left = most_tokens(sampling, settings) * _CHARACTERS_FOR_TOKEN
         place, finish, heard = 0, "", False
-        with closing(self._chunks(model, messages, patience)) as chunks:
+        with closing(self._chunks(model, messages, patience, sampling)) as chunks:
             try:
                 for chunk in chunks:
                     heard = True
@@ -327,7 +340,11 @@ class Chain:
             raise _Failed("empty" if heard else "broken")
 
     def _chunks(
-        self, model: ChatModel, messages: "Callable[[ChatModel], list[BaseMessage]]", patience: _Patience
+        self,
+        model: ChatModel,
+        messages: "Callable[[ChatModel], list[BaseMessage]]",
+        patience: _Patience,
+        sampling: Sampling,
     ) -> "Generator[AIMessageChunk, None, None]":
         """What the model sends, as it comes. Raises _Failed, _Cancelled and what the model raises."""
         lately = self._clock() - LONGEST_SECONDS
@@ -337,7 +354,10 @@ class Chain:
             if len(given_up) >= _MOST_GIVEN_UP:
                 raise _Failed("timeout")
         # A local model counts the prompt's tokens in a process that may have to be started again for it.
-        pump = Pump(lambda: model.chat.stream(messages(model)), f"generation of {public_name(model.name)}")
+        settings = self._models.settings
+        pump = Pump(
+            lambda: generate(model, messages(model), sampling, settings), f"generation of {public_name(model.name)}"
+        )
         try:
             while True:
                 try:

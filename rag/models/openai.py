@@ -10,13 +10,11 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from rag.errors import LacertaError, ModelUnavailable
+from rag.models.sampling import OFFICIAL, temperate
 from rag.settings import Settings
 
-_OFFICIAL = "https://api.openai.com/v1"
 _CONNECT_SECONDS = 5.0
 _TEMPERATURE = 0.2
-# Models at the official address that take a temperature, by the beginning of their names; those that reason don't.
-_TEMPERATE = ("gpt-4", "gpt-3.5", "chatgpt-", "ft:gpt-4", "ft:gpt-3.5")
 # Bytes of one response: a piece of a stream takes 200 to 500 a token, and some servers repeat much more in each.
 _BYTES_AT_LEAST = 1 << 20
 _BYTES_FOR_TOKEN = 4096
@@ -51,8 +49,8 @@ def open_openai(model: str, settings: Settings) -> OpenAIChat:
     question and the passages to another server. Raises ModelUnavailable where OpenAI itself is meant and there is no
     key.
     """
-    base_url = settings.openai_base_url or _OFFICIAL
-    official = base_url.rstrip("/") == _OFFICIAL
+    base_url = settings.openai_base_url or OFFICIAL
+    official = base_url.rstrip("/") == OFFICIAL
     if official and not settings.openai_api_key:
         raise ModelUnavailable(
             f"openai:{model} needs a key: set LACERTA_OPENAI_API_KEY, or LACERTA_OPENAI_BASE_URL for a server of"
@@ -64,7 +62,7 @@ def open_openai(model: str, settings: Settings) -> OpenAIChat:
     else:
         # Other servers know the older name of the limit.
         options = {"extra_body": {"max_tokens": settings.answer_tokens}, "use_responses_api": False}
-    if not official or model.startswith(_TEMPERATE):
+    if temperate(model, base_url):
         options["temperature"] = _TEMPERATURE
     timeout = httpx2.Timeout(settings.model_timeout, connect=min(_CONNECT_SECONDS, settings.model_timeout))
     return OpenAIChat(

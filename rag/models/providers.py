@@ -8,13 +8,12 @@ from langchain_core.language_models import BaseChatModel
 
 from rag.errors import ModelUnavailable
 from rag.models import REMOTE_CONTEXT
+from rag.models.sampling import OWN_TEMPERATURE
 from rag.settings import Settings
 
 _PACKAGE = re.compile(r"\blangchain[-_][a-z0-9_-]+")
 _CHARACTERS = 300
 _TEMPERATURE = 0.2
-# Some of these providers' models refuse a temperature.
-_OWN_TEMPERATURE = ("anthropic", "azure_openai", "openai")
 
 
 def open_provider(provider: str, model: str, settings: Settings) -> BaseChatModel:
@@ -36,7 +35,7 @@ def open_provider(provider: str, model: str, settings: Settings) -> BaseChatMode
 
 def _options(provider: str, settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    if provider not in _OWN_TEMPERATURE:
+    if provider not in OWN_TEMPERATURE:
         options["temperature"] = _TEMPERATURE
     if provider == "ollama":
         # It has names of its own, and cuts a prompt that is longer than the window it was told.
