@@ -192,6 +192,17 @@ class ChunkTable:
         for start in range(0, len(self), _BLOCK):
             yield from self.chunks_at(np.arange(start, min(start + _BLOCK, len(self))))
 
+    def of_document(self, document_id: str) -> list[Chunk]:
+        """The chunks of a document, in the order in which they were added; none for an unknown one."""
+        # Looked for in the bytes: reading the JSON of every chunk takes many times longer.
+        name = json.dumps(document_id, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        found: list[Chunk] = []
+        for start in range(0, len(self), _BLOCK):
+            places = np.arange(start, min(start + _BLOCK, len(self)))
+            parts = (part.tobytes() for part in self.parts("chunks", places))
+            found += (_chunk(part) for part in parts if name in part)
+        return [chunk for chunk in found if chunk.document_id == document_id]
+
     def terms(self, names: Sequence[str]) -> list[Terms]:
         """The terms of chunks by id, in their order; unknown ids are left out."""
         places = self.find(names)
