@@ -13,9 +13,10 @@ from functools import lru_cache
 import numpy as np
 
 from rag.analysis import content_terms, content_words
+from rag.denial import denies
 from rag.support import Supports, supports
 from rag.text import flatten, normalise, sentence_spans
-from rag.types import PAGE_BREAK, Chunk, Citation, Hit, Sentence
+from rag.types import PAGE_BREAK, UNSUPPORTED, Chunk, Citation, Hit, Sentence
 
 SUPPORTED_FROM = 0.5
 """The least support, in [0, 1], at which a passage bears out a sentence."""
@@ -27,9 +28,6 @@ Chosen on the half of the made sentences that was fitted on: a third as many cit
 ones 73 in place of 80 in a hundred are mended.
 """
 
-UNSUPPORTED_MARK = "[?]"
-"""Stands behind a sentence that no passage bears out."""
-
 _QUOTE_CHARACTERS = 500
 # Fewer topic words say nothing that would need a source ("Yes.") or that one could be found for.
 _NEEDS_TERMS, _LEAST_TERMS = 3, 2
@@ -38,15 +36,6 @@ _WRITTEN_MARK = re.compile(r"(?<![^\S\n])[^\S\n]*+[\[【]\s*[?？]+\s*[\]】]")
 _ITEM = re.compile(r"\A(?:[-*•–>]+|\(?(?:\d{1,2}|[a-z])[.)])\s+")
 _HEADING = re.compile(r"#+\s|(?:\*\*|__)[^*_]+(?:\*\*|__)\Z")
 _ANNOUNCES = re.compile(r"[:：?？][\"'”’»)\]*_]*$")
-# What a model says of the documents themselves, in which nothing can bear it out.
-_ABOUT_DOCUMENTS = re.compile(
-    r"\b(?:passages?|documents?|sources?|texts?|excerpts?|information)\b.{0,30}\b(?:not?|n['’]t)\b.{0,20}"
-    r"\b(?:mention|say|state|contain|include|provide|specif|give|available|tell|answer)"
-    r"|(?:dokumentum|szövegrész|forrás|részlet|információ)\w*.{0,40}\bnem (?:említ|tartalmaz|szerepel|talál|derül|ad)"
-    r"|(?:dokumentum|szövegrész|forrás|részlet)\w*.{0,40}\bnincs"
-    r"|(?:발췌문|문서|자료|출처|본문).{0,40}(?:언급|나와|포함|명시|설명|제공|찾|정보).{0,12}(?:않|없)",
-    re.IGNORECASE,
-)
 # [1], [1, 3], [2-4], [^1], 【1】, [Passage 1]; a link target behind it goes too.
 _MARKER = re.compile(
     r"(?<![^\S\n])[^\S\n]*+[\[【]\s*(?:passages?|sources?|szövegrész(?:ek)?|forrás|발췌문|출처)?\s*[#^]?"
@@ -153,7 +142,7 @@ def support(texts: Sequence[str], chunks: Sequence[Chunk], language: str) -> Sup
 
 
 def _marked(sentence: str, cited: Sequence[int], supported: bool) -> str:
-    marks = "".join(f"[{number}]" for number in cited) if supported else UNSUPPORTED_MARK
+    marks = "".join(f"[{number}]" for number in cited) if supported else UNSUPPORTED
     if not marks:
         return sentence
     if len(sentence) > 1 and sentence[0] == sentence[-1] == "|":
@@ -220,4 +209,4 @@ def _added(scores: np.ndarray, needed: np.ndarray) -> list[int]:
 
 def _states(sentence: str) -> bool:
     """Whether a sentence states something that a passage could bear out."""
-    return not (_HEADING.match(sentence) or _ANNOUNCES.search(sentence) or _ABOUT_DOCUMENTS.search(sentence))
+    return not (_HEADING.match(sentence) or _ANNOUNCES.search(sentence) or denies(sentence))

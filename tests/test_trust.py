@@ -13,13 +13,13 @@ from markdown_it import MarkdownIt
 from rag.cite import check
 from rag.conversation import carry_over, condensed
 from rag.conversation.courtesy import courtesy
+from rag.denial import declines, without_the_word
 from rag.extractive import answer as extract
 from rag.fidelity import faithful, verdict
 from rag.languages import detect
 from rag.plain import PlainStream, addresses, plain
 from rag.prompt import build_messages, render_passage
 from rag.prompt.templates import load_prompts
-from rag.refusal import declines, without_the_word
 from rag.settings import LANGUAGES, ROOT
 from rag.text import normalise, sentence_spans
 from rag.types import Chunk, Hit, Retrieval, Term, Turn
@@ -476,7 +476,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "passage": lambda text: render_passage(1, chunk(text, text, (text,))),
     "answer_html": lambda text: answer_html(text, lambda number: None),
     "plain_html": plain_html,
-    "declines": lambda text: [declines(text, language) for language in LANGUAGES],
+    "declines": declines,
     "without_the_word": without_the_word,
     "verdict": lambda text: verdict(text, "en"),
     "faithful": lambda text: faithful(text, "hu"),
