@@ -1,6 +1,6 @@
 import pytest
 
-from rag.asked_for import AskedFor, without_measure
+from rag.extractive.asked_for import AskedFor, without_measure
 
 
 @pytest.mark.parametrize(

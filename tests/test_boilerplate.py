@@ -1,6 +1,6 @@
 import pytest
 
-from rag.boilerplate import is_boilerplate
+from rag.extractive.boilerplate import is_boilerplate
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.quantities import contradicted, missing, quantities, values
+from rag.cite.quantities import contradicted, missing, quantities, values
 
 
 def lost(sentence: str, passage: str) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rag.cite import passage_spans
-from rag.support import AGAINST, FEATURES, Evidence, evidence, probability, supports
+from rag.cite.support import AGAINST, FEATURES, Evidence, evidence, probability, supports
 from rag.types import Chunk
 from rag.weights import HEADS, OTHER, SAME, weights
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from evaluation.citations import UNSUPPORTED, Example, examples
 from rag.cite import passage_spans
-from rag.support import AGAINST, FEATURES, Evidence, evidence
+from rag.cite.support import AGAINST, FEATURES, Evidence, evidence
 from rag.weights import HEADS, PATH, SAME
 
 _PENALTY = 2e-4

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rag.boilerplate import is_boilerplate
 from rag.cite import is_row, passage_spans, topic_terms
+from rag.extractive.boilerplate import is_boilerplate
 from rag.text import flatten, normalise, sentence_spans
 from rag.types import Chunk
 from rag.untrusted import without_references

@@ -15,8 +15,8 @@ from functools import lru_cache
 import numpy as np
 
 from rag.analysis import content_terms, content_words, topic_of, words_of
+from rag.cite.quantities import Quantity, contradicted, missing, quantities, values
 from rag.embed import bundled_student
-from rag.quantities import Quantity, contradicted, missing, quantities, values
 from rag.text import flatten, fold
 from rag.types import Chunk, knows
 from rag.weights import OTHER, SAME, weights

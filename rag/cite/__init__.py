@@ -13,8 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 from rag.analysis import content_terms, content_words
+from rag.cite.support import Supports, supports
 from rag.denial import denies
-from rag.support import Supports, supports
 from rag.text import flatten, normalise, sentence_spans
 from rag.types import PAGE_BREAK, UNSUPPORTED, Chunk, Citation, Hit, Sentence
 

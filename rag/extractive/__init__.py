@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rag.candidates import Candidate, candidates
 from rag.cite import Checked, joined_quote
-from rag.evidence import scores
+from rag.extractive.candidates import Candidate, candidates
+from rag.extractive.evidence import scores
 from rag.text import fold
 from rag.types import Chunk, Citation, Embedder, Retrieval, Sentence
 

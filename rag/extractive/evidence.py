@@ -11,10 +11,10 @@ import numpy as np
 
 from rag.align import alignments
 from rag.analysis import content_terms, content_words, topic_words
-from rag.asked_for import AskedFor, without_measure
-from rag.candidates import Candidate
 from rag.cite import topic_terms
 from rag.embed import bundled_student
+from rag.extractive.asked_for import AskedFor, without_measure
+from rag.extractive.candidates import Candidate
 from rag.fuse import leads
 from rag.types import Chunk, Embedder, Retrieval, knows
 
