@@ -17,7 +17,7 @@ BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-br
 DOMAINS = $(or $(DOMAIN),$(notdir $(patsubst %/,%,$(dir $(wildcard corpora/*/domain.toml)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run ingest eval test check lock extra model model-embed bench clean
+.PHONY: help setup run ingest eval test check doctor lock extra model model-embed bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ check: setup  ## ruff and mypy
 	@$(SETUP) requirements/dev.txt
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+
+doctor:  ## what is installed and ready, and how to mend what is not (NETWORK=1 asks model servers too)
+	@[ -x "$(RUN)" ] || { echo "doctor: there is no environment in $(VENV): make setup makes it"; exit 1; }
+	@exec $(RUN) -m web doctor $(if $(NETWORK),--network)
 
 lock: setup  ## resolve the dependencies again and write the locks (UPGRADE=1 for newer versions)
 	$(LOCK) requirements.in -o requirements.txt

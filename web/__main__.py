@@ -21,6 +21,7 @@ class Command:
 
 
 COMMANDS = {
+    "doctor": Command("web.doctor", "what is installed and ready, and how to mend what is not"),
     "mcp": Command("web.mcp", "the domains as tools of a desktop assistant, over standard input and output"),
 }
 
