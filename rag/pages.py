@@ -9,12 +9,16 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag.errors import ConfigurationError
+from rag.errors import LacertaError
 from rag.index import DocumentRecord, Index
 from rag.types import PAGE_BREAK, Chunk
 
 _SHOWN_CHARACTERS = 200
 _SUGGESTIONS = 3
+
+
+class PageNotFound(LacertaError):
+    """There is no such document, or it has no such page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,11 @@ class PageText:
 def page_text(index: Index, source: str, page: int) -> PageText:
     """The page of the document whose path, or one of whose paths, is `source`.
 
-    Raises ConfigurationError where there is no such document or page, naming what comes near.
+    Raises PageNotFound where there is none, naming what comes near.
     """
     record = _record(index.manifest.documents, source)
     if not 1 <= page <= record.pages:
-        raise ConfigurationError(f"{record.source} has pages 1 to {record.pages}; page {page} was asked for.")
+        raise PageNotFound(f"{record.source} has pages 1 to {record.pages}; page {page} was asked for.")
     text = _joined(index.table.of_document(record.id), page)
     return PageText(record.source, record.title, record.language, page, record.pages, text)
 
@@ -50,7 +54,7 @@ def _record(records: Sequence[DocumentRecord], source: str) -> DocumentRecord:
     if wanted not in by_name:
         near = difflib.get_close_matches(wanted[:_SHOWN_CHARACTERS], by_name, _SUGGESTIONS)
         hint = f"Near it: {', '.join(near)}." if near else "A search tells the sources of its passages."
-        raise ConfigurationError(f"There is no document {source[:_SHOWN_CHARACTERS]!r}. {hint}")
+        raise PageNotFound(f"There is no document {source[:_SHOWN_CHARACTERS]!r}. {hint}")
     return by_name[wanted]
 
 

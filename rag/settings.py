@@ -48,6 +48,7 @@ class Settings:
     prompts: Path = ROOT / "prompts"
     host: str = "127.0.0.1"
     port: int = 7860
+    allowed_hosts: tuple[str, ...] = ()
     models: tuple[str, ...] = ("extractive",)
     embedder: str = "balanced"
     reranker: str = ""
@@ -60,6 +61,7 @@ class Settings:
     question_characters: int = 2000
     threads: int = 0
     contact: str = ""
+    feedback: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -114,6 +116,10 @@ def _convert(variable: str, kind: Any, text: str) -> Any:
         return Secret(text)
     if kind is str:
         return text
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ConfigurationError(f"{variable} should be true or false, is now {text!r}.")
+        return text.lower() == "true"
     if kind in (int, float):
         try:
             return kind(text)
