@@ -17,10 +17,10 @@ from typing import Annotated, Any, TypeVar
 import anyio.from_thread
 import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp.types import ToolAnnotations
-from pydantic import Field
+from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
+from pydantic import Field, ValidationError
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -158,19 +158,33 @@ def _progress(event: Event) -> str:
     return f"waiting behind {event.position}" if isinstance(event, Waiting) else "writing"
 
 
+class Server(MCPServer[None]):
+    """The SDK's server, which says plainly what is wrong with arguments."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            wrong = error.__cause__
+            if isinstance(error, UnexpectedToolError) or not isinstance(wrong, ValidationError):
+                raise
+            said = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in wrong.errors())
+            raise ToolError(f"Wrong arguments for {name}: {said}.") from wrong
+
+
 Lifespan = Callable[[MCPServer[None]], AbstractAsyncContextManager[None]]
 
 
-def service(engine: Engine, lifespan: Lifespan | None = None) -> MCPServer[None]:
+def service(engine: Engine, lifespan: Lifespan | None = None) -> Server:
     """The server, to be run on any transport."""
     domains = ", ".join(f"{name} ({domain.title['en']})" for name, domain in engine.domains.items()) or "none yet"
     # The constructor gives a root logger without handlers one of its own; the program's logs are not its business.
     kept = logging.NullHandler()
     logging.getLogger().addHandler(kept)
     try:
-        server: MCPServer[None] = MCPServer(
-            "lacerta", "Lacerta", instructions=_INSTRUCTIONS.format(domains=domains), lifespan=lifespan
-        )
+        server = Server("lacerta", "Lacerta", instructions=_INSTRUCTIONS.format(domains=domains), lifespan=lifespan)
     finally:
         logging.getLogger().removeHandler(kept)
     # At INFO it repeats what callers wrote.

@@ -8,8 +8,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from gradio import mount_gradio_app
+from starlette.routing import Route
 
+from rag.answer import Engine
 from rag.settings import LANGUAGES, ROOT
+from web.mcp import Endpoint
 from web.page import Answering, build
 from web.texts import preferred_language
 from web.theme import STATIC, theme
@@ -67,7 +70,11 @@ class Guard:
 
 def create(engine: Answering) -> FastAPI:
     """The application; each language's page is mounted at `/<language>/`."""
-    app = FastAPI(title="Lacerta", docs_url=None, redoc_url=None, openapi_url=None)
+    assistants = Endpoint(engine) if isinstance(engine, Engine) else None
+    lifespan = assistants.run if assistants else None
+    app = FastAPI(title="Lacerta", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    if assistants:
+        app.router.routes.append(Route("/mcp", assistants))
     app.add_middleware(Guard)
 
     @app.get("/healthz")
