@@ -15,6 +15,9 @@ LANGUAGES = ("en", "hu", "ko")
 """Languages of the interface and of answers."""
 KINDS = ("files", "arxiv", "ntrs", "web", "wikipedia")
 """Kinds of sources; all but the first are fetched."""
+LOG_FORMATS = ("plain", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+_SWITCH = {"true": True, "false": False}
 _VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _CONTACT_CHARACTERS = 200
 
@@ -92,6 +95,15 @@ class Settings:
                 f"LACERTA_CONTEXT_TOKENS should be 0 or above LACERTA_ANSWER_TOKENS ({settings.answer_tokens}), is now"
                 f" {settings.context_tokens}."
             )
+        for name, choices in (("log", LOG_FORMATS), ("log_level", LOG_LEVELS)):
+            if getattr(settings, name) not in choices:
+                raise ConfigurationError(
+                    f"LACERTA_{name.upper()} should be one of {', '.join(choices)}, is now {getattr(settings, name)!r}."
+                )
+        if not 0 <= settings.stop_seconds <= 3600:
+            raise ConfigurationError(
+                f"LACERTA_STOP_SECONDS should be between 0 and 3600, is now {settings.stop_seconds}."
+            )
         contact = settings.contact
         if not contact.isascii() or not contact.isprintable() or len(contact) > _CONTACT_CHARACTERS:
             raise ConfigurationError(
@@ -120,6 +132,10 @@ def _convert(variable: str, kind: Any, text: str) -> Any:
         if text.lower() not in ("true", "false"):
             raise ConfigurationError(f"{variable} should be true or false, is now {text!r}.")
         return text.lower() == "true"
+    if kind is bool:
+        if text.lower() not in _SWITCH:
+            raise ConfigurationError(f"{variable} should be true or false, is now {text!r}.")
+        return _SWITCH[text.lower()]
     if kind in (int, float):
         try:
             return kind(text)

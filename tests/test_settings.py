@@ -45,6 +45,7 @@ def test_values_come_from_the_environment(tmp_path: Path) -> None:
         ("LACERTA_PORT", "web", "web"),
         ("LACERTA_PORT", "70000", "70000"),
         ("LACERTA_MODEL_TIMEOUT", "soon", "soon"),
+        ("LACERTA_FEEDBACK", "perhaps", "true or false"),
         ("LACERTA_CONTACT", "Jane\nHost: x", "LACERTA_CONTACT"),
         ("LACERTA_CONTACT", "a" * 201, "200"),
     ],
@@ -52,6 +53,11 @@ def test_values_come_from_the_environment(tmp_path: Path) -> None:
 def test_a_wrong_variable_is_named(variable: str, value: str, named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         Settings.from_environment({variable: value})
+
+
+def test_what_is_on_or_off_is_read() -> None:
+    assert Settings.from_environment({}).feedback
+    assert not Settings.from_environment({"LACERTA_FEEDBACK": "False"}).feedback
 
 
 def test_a_key_never_shows() -> None:
