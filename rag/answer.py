@@ -152,6 +152,24 @@ class Engine:
             except LacertaError as error:
                 _LOG.warning("%s", error)
 
+    def lacking(self) -> dict[str, str]:
+        """Why questions can't be answered yet, by domain, "" for all of them; empty where all can. Names no file."""
+        if not self._shared.warm:
+            return {"": "it is still being opened"}
+        reasons = {}
+        for name in self.domains:
+            try:
+                with self._shared.index(name):
+                    pass
+            except IndexUnavailable:
+                missing = current_version(self.settings, name) is None
+                reasons[name] = "there is none yet" if missing else "it can't be opened"
+            # The stores pass on whatever a damaged file makes of them.
+            except Exception:
+                _LOG.exception("The index of %r can't be opened", name)
+                reasons[name] = "it can't be opened"
+        return reasons
+
     def close(self) -> None:
         """Closes indexes and models. Questions that are being answered end first."""
         self._shared.close()
@@ -252,19 +270,10 @@ class Engine:
         def found(text: str) -> Retrieval:
             return self._retrieve(question, text, language, domain, index, domain.retrieval.passages, join=True)
 
-        if not question.history:
+        if not needs_context(question.text, language, question.history):
             yield found(question.text)
             return
         carried = carry_over(question.text, language, question.history)
-        if not needs_context(question.text, language, question.history):
-            retrieval = found(question.text)
-            if carried and retrieval.confidence < domain.retrieval.refuse_below:
-                # It may be a follow-up that does not look like one.
-                other = found(carried)
-                if other.confidence >= domain.retrieval.refuse_below:
-                    asked.searched, retrieval = carried, other
-            yield retrieval
-            return
         asked.searched = carried if carried != question.text.strip() else ""
         yield found(asked.text)
 

@@ -313,6 +313,12 @@ def test_a_whole_question_is_searched_for_as_it_is(engine):
     assert answer.question == "" and "six weeks" in answer.text
 
 
+def test_what_the_documents_do_not_answer_is_refused_in_a_conversation_too(engine):
+    history = (Turn("user", HOW_LONG.text), Turn("assistant", "Six weeks."))
+    answer = engine.ask(Question("Who won the football championship yesterday evening?", "guide", history=history))
+    assert not answer.answerable and answer.question == ""
+
+
 def test_a_model_makes_a_follow_up_whole_and_the_words_come_first(ground):
     whole = "Where is the request form handed in?"
     engine, chat = scripted(ground, whole, "The form is handed in at the office [1].")
