@@ -17,7 +17,6 @@ KINDS = ("files", "arxiv", "ntrs", "web", "wikipedia")
 """Kinds of sources; all but the first are fetched."""
 LOG_FORMATS = ("plain", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
-_SWITCH = {"true": True, "false": False}
 _VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _CONTACT_CHARACTERS = 200
 
@@ -65,6 +64,10 @@ class Settings:
     threads: int = 0
     contact: str = ""
     feedback: bool = True
+    log: str = "plain"
+    log_level: str = "warning"
+    log_questions: bool = False
+    stop_seconds: float = 10.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -132,10 +135,6 @@ def _convert(variable: str, kind: Any, text: str) -> Any:
         if text.lower() not in ("true", "false"):
             raise ConfigurationError(f"{variable} should be true or false, is now {text!r}.")
         return text.lower() == "true"
-    if kind is bool:
-        if text.lower() not in _SWITCH:
-            raise ConfigurationError(f"{variable} should be true or false, is now {text!r}.")
-        return _SWITCH[text.lower()]
     if kind in (int, float):
         try:
             return kind(text)

@@ -54,6 +54,11 @@ class Shared:
                 self._embedder = load_embedder(self.settings.embedder, self.settings)
             return self._embedder
 
+    @property
+    def warm(self) -> bool:
+        """Whether the embedder is open."""
+        return self._embedder is not None
+
     def reranker(self) -> Reranker | None:
         with self._embedder_lock:
             if self._reranker is None and self.settings.reranker:
