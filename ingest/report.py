@@ -170,3 +170,12 @@ def save_report(folder: Path, report: Report) -> None:
     """Keeps the report of the run that made a version in its folder."""
     text = json.dumps(report.to_json(), ensure_ascii=False, indent=1)
     (folder / _REPORT).write_text(text, encoding="utf-8")
+
+
+def load_report(folder: Path) -> Mapping[str, Any]:
+    """What `save_report` kept of a version, as `Report.to_json` gives it; empty where nothing was kept."""
+    try:
+        values = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}

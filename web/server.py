@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from rag.answer import Engine
 from rag.settings import LANGUAGES, ROOT
+from web import api
 from web.mcp import Endpoint
 from web.page import Answering, build
 from web.texts import preferred_language
@@ -75,6 +76,8 @@ def create(engine: Answering) -> FastAPI:
     app = FastAPI(title="Lacerta", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     if assistants:
         app.router.routes.append(Route("/mcp", assistants))
+    if isinstance(engine, Engine):
+        app.mount("/v1", api.create(engine))
     app.add_middleware(Guard)
 
     @app.get("/healthz")

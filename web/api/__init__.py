@@ -1,0 +1,71 @@
+"""The interface for programs under `/v1`: OpenAI's chat completions, models and embeddings, and search beside them.
+
+Thin converters over the engine's typed events, as the page is. Knows nothing of the page.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+from rag.answer import Engine
+from web.api import chat, domains, embeddings, feedback, search
+from web.api.errors import add_handlers
+from web.api.page import page
+from web.api.schemas import ErrorBody
+from web.api.service import Service
+
+# Room for the longest conversation or texts, every character escaped.
+_BODY_BYTES = 4 << 20
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody, "description": text}
+    for status, text in (
+        (400, "Something about the request is wrong"),
+        (404, "There is no such model or domain"),
+        (413, "The body is too large"),
+        (500, "Something went wrong here"),
+        (503, "The domain has no index yet, or it can't be read"),
+    )
+}
+
+
+def create(engine: Engine, keep_alive: float = 10.0) -> FastAPI:
+    """An application to be mounted. `keep_alive`: seconds after which a stream that waits sends a comment."""
+    service = Service(engine, keep_alive)
+    app = Api(
+        title="Lacerta",
+        version="1",
+        description="Questions to domains of documents, in the shape of OpenAI's interface.",
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=_BODY_BYTES,
+        responses=_ERRORS,
+    )
+    add_handlers(app)
+    for part in (chat, domains, search, embeddings, feedback):
+        app.include_router(part.routes(service))
+
+    @app.get("/docs", include_in_schema=False)
+    def documentation() -> HTMLResponse:
+        return HTMLResponse(page(app.openapi()))
+
+    return app
+
+
+class Api(FastAPI):
+    """What is wrong in a request is answered with 400, where FastAPI would have its own 422."""
+
+    def openapi(self) -> dict[str, Any]:
+        described = self.openapi_schema is not None
+        schema = super().openapi()
+        if not described:
+            for path in schema["paths"].values():
+                for operation in path.values():
+                    operation["responses"].pop("422", None)
+            for name in ("HTTPValidationError", "ValidationError"):
+                schema["components"]["schemas"].pop(name, None)
+            schema["servers"] = [{"url": "/v1"}]
+        return schema
+
+
+__all__ = ("create",)
