@@ -75,7 +75,7 @@ def create(engine: Answering) -> FastAPI:
     lifespan = assistants.run if assistants else None
     app = FastAPI(title="Lacerta", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     if assistants:
-        app.router.routes.append(Route("/mcp", assistants))
+        app.router.routes.append(Route("/mcp", assistants, methods=["POST"]))
     if isinstance(engine, Engine):
         app.mount("/v1", api.create(engine))
     app.add_middleware(Guard)
