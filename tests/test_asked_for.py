@@ -42,3 +42,16 @@ def test_the_measure_is_no_topic():
     assert without_measure("How long is the rope?").split() == ["is", "the", "rope?"]
     assert without_measure("Milyen magas a torony?").split() == ["a", "torony?"]
     assert without_measure("How is it done?") == "How is it done?"
+
+
+@pytest.mark.parametrize(
+    ("question", "reason", "other"),
+    [
+        ("Why did the launch fail?", "It fell back since the third stage shut down early.", "It was launched in May."),
+        ("Miért késett az indítás?", "Az indítás a vihar miatt elmaradt.", "Az indítás délben volt."),
+        ("발사는 왜 실패했나요?", "엔진이 일찍 꺼지는 바람에 실패하였다.", "발사는 오후에 이루어졌다."),
+    ],
+)
+def test_a_reason(question, reason, other):
+    asked = AskedFor.by(question)
+    assert asked.kind_in(reason) and not asked.kind_in(other)

@@ -1,4 +1,4 @@
-"""What a question asks for, a date, a length of time, a price, and whether a sentence has such a thing.
+"""What a question asks for, a date, a length of time, a price, a reason, and whether a sentence has such a thing.
 
 By words of English, Hungarian and Korean. Knows nothing of passages or of what the question is about.
 """
@@ -60,6 +60,17 @@ _KINDS = (
         ),
         re.compile(
             r"[€$£₩]\s?\d|\d\s?(?:(?:ft|forint\w*|eur|euro\w*|usd|dollar\w*|won)(?![a-z])|원|유로|달러)|\(ft\): \d"
+        ),
+    ),
+    (  # a reason
+        re.compile(
+            r"\b(?:why|what (?:caused|(?:was|is) the (?:cause|reason))|miert|mi (?:volt )?az oka\w*|mi okoz\w*)\b"
+            r"|왜|이유|원인"
+        ),
+        re.compile(
+            r"\b(?:because|since (?!\d)|due to|owing to|reasons?|caused?|causes|so that|in order to|as a result|led to"
+            r"|mert|mivel|ugyanis|miatt|ok(?:a|bol|ozta)|azert|kovetkezteben|erdekeben|hiszen)\b"
+            r"|때문|원인|이유|위해|위하여|바람에|인해"
         ),
     ),
 )
