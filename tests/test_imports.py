@@ -17,6 +17,7 @@ ADAPTERS = {
     "chromadb": {"rag/vectors.py", "evaluation/plain.py"},
     "tantivy": {"rag/lexical.py"},
     "gradio": {"web/", "app.py"},
+    "mcp": {"web/mcp.py"},
     "llama_cpp": {"rag/models/", "rag/embed/", "evaluation/bench_gguf.py"},
     "langchain_openai": {"rag/models/", "rag/embed/"},
     "pypdfium2": {"ingest/loaders/"},

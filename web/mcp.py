@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -255,11 +256,13 @@ def run(arguments: Sequence[str]) -> int:
         warming.start()
         yield
 
-    with contextlib.suppress(KeyboardInterrupt):
-        service(engine, lifespan).run("stdio")
+    # Cancelled, the SDK waits for the next line of the input, which may never come.
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wanted, lambda *_: os._exit(0))
+    service(engine, lifespan).run("stdio")
     # What is being opened can't be closed yet, and the assistant waits for the end.
     if not warming.is_alive():
         engine.close()
     sys.stderr.flush()
-    # Without the interpreter's own end: it waits for threads that read an input nobody writes to any more.
+    # Without the interpreter's own end: it aborts where a library's thread is still busy in native code.
     os._exit(0)
