@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from rag.answer import Engine
 from web.api import chat, domains, embeddings, feedback, search
 from web.api.errors import add_handlers
+from web.api.limit import BodyLimit
 from web.api.page import page
 from web.api.schemas import ErrorBody
 from web.api.service import Service
@@ -38,9 +39,9 @@ def create(engine: Engine, keep_alive: float = 10.0) -> FastAPI:
         description="Questions to domains of documents, in the shape of OpenAI's interface.",
         docs_url=None,
         redoc_url=None,
-        max_body_size=_BODY_BYTES,
         responses=_ERRORS,
     )
+    app.add_middleware(BodyLimit, most=_BODY_BYTES)
     add_handlers(app)
     for part in (chat, domains, search, embeddings, feedback):
         app.include_router(part.routes(service))

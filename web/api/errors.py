@@ -56,7 +56,8 @@ def add_handlers(app: FastAPI) -> None:
         parameter = _path(detail["loc"])
         if detail["type"] == "json_invalid":
             parameter = ""
-        message = f"{parameter}: {detail['msg']}" if parameter else f"The body is not as it should be: {detail['msg']}"
+        said = detail["msg"].removeprefix("Value error, ")
+        message = f"{parameter}: {said}" if parameter else f"The body is not as it should be: {said}"
         return known(request, ApiError(400, "invalid_value", message[:_LONGEST], parameter or None))
 
     @app.exception_handler(HTTPException)

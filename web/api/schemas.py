@@ -5,7 +5,19 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 LANGUAGE = Literal["en", "hu", "ko"]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+
+
+def _whole(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair is no character") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_whole)]
+"""JSON can hold what no other text can."""
+Name = Annotated[Text, StringConstraints(min_length=1, max_length=300)]
 
 
 class Schema(BaseModel):
@@ -27,14 +39,14 @@ class TextPart(Schema):
     """A part of a message; pictures, sound and files are refused."""
 
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class Message(Schema):
     """Messages of `system` and `developer` are accepted and have no effect."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart] | None = None
+    content: Text | list[TextPart] | None = None
 
     @property
     def text(self) -> str:
@@ -55,11 +67,11 @@ class Options(Schema):
     """What only this program takes."""
 
     language: LANGUAGE | None = Field(None, description="To answer in; without it that of the question.")
-    filters: dict[str, str] = Field({}, max_length=10, description="Which documents count, as of `/v1/search`.")
+    filters: dict[Text, Text] = Field({}, max_length=10, description="Which documents count, as of `/v1/search`.")
 
 
 Tools = Annotated[list[Any] | None, _without("Tools"), Field(json_schema_extra={"maxItems": 0})]
-StopText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+StopText = Annotated[Text, StringConstraints(min_length=1, max_length=200)]
 
 
 class ChatRequest(Schema):
@@ -174,7 +186,7 @@ class ModelList(Schema):
 
 class EmbeddingRequest(Schema):
     model: Name = Field(description="The embedder of the settings.", examples=["balanced"])
-    input: str | Annotated[list[str], Field(min_length=1, max_length=2048)] = Field(
+    input: Text | Annotated[list[Text], Field(min_length=1, max_length=2048)] = Field(
         description="Texts; lists of token numbers are refused."
     )
     encoding_format: Literal["float", "base64"] | None = "float"
@@ -204,9 +216,9 @@ class EmbeddingList(Schema):
 
 class SearchRequest(Schema):
     domain: Name
-    query: str
+    query: Text
     k: int = Field(10, ge=1, le=100)
-    filters: dict[str, str] = Field(
+    filters: dict[Text, Text] = Field(
         {},
         max_length=10,
         description="`language`, `source`, `kind`, `date`, `document`.",
@@ -243,7 +255,7 @@ class SearchResult(Schema):
 class FeedbackRequest(Schema):
     id: str = Field(description="The `id` of a chat completion.", pattern="^chatcmpl-[0-9a-f]{32}$")
     rating: Literal["up", "down"]
-    comment: str = Field("", max_length=2000)
+    comment: Text = Field("", max_length=2000)
 
 
 class FeedbackKept(Schema):

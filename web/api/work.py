@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -19,7 +20,7 @@ class Pool:
 
     async def run(self, function: Callable[..., Result], *arguments: object) -> Result:
         """What the function returns or raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, function, *arguments)
 
     async def read(
         self, make: Callable[[Callable[[], bool]], Iterator[Item]], seconds: float
@@ -49,7 +50,7 @@ class Pool:
             else:
                 put(None)
 
-        working = self._threads.submit(work)
+        working = self._threads.submit(copy_context().run, work)
         try:
             while True:
                 try:
