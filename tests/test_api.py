@@ -511,6 +511,7 @@ def test_search_is_that_of_the_command_line(service: Service) -> None:
     SearchResult.model_validate(body)
     expected = search_fields(service.engine.search(Question(HOW_LONG, "guide"), 2))
     assert len(body["hits"]) == 2
+    assert len(service.post("/search", {"domain": "guide", "query": HOW_LONG, "k": 2.0}).json()["hits"]) == 2
     assert {**body, "timings": 0} == {**json.loads(json.dumps(expected)), "timings": 0}
 
 
@@ -522,6 +523,8 @@ def test_search_is_that_of_the_command_line(service: Service) -> None:
         ({"domain": "guide", "query": "x", "k": 0}, 400, "k"),
         ({"domain": "guide", "query": "x", "k": 101}, 400, "k"),
         ({"domain": "guide", "query": "x", "k": True}, 400, "k"),
+        ({"domain": "guide", "query": "x", "k": 1.5}, 400, "k"),
+        ({"domain": "guide", "query": "x", "k": "2"}, 400, "k"),
         ({"domain": "guide", "query": "x", "filters": {"colour": "green"}}, 400, "filters"),
         ({"domain": "guide", "query": "x", "filters": {"language": 1}}, 400, "filters.language"),
         ({"domain": "nowhere", "query": "x"}, 404, "domain"),
@@ -540,6 +543,8 @@ def test_embeddings_are_the_engine_s(service: Service) -> None:
     packed = service.openai.embeddings.create(model="balanced", input=texts, dimensions=rows.shape[1])
     assert [item.index for item in packed.data] == [0, 1] and packed.usage.total_tokens > 0
     assert np.array_equal(np.array([item.embedding for item in packed.data], np.float32), rows)
+    blank = service.post("/embeddings", {"model": "balanced", "input": " "}).json()["data"][0]["embedding"]
+    assert np.isfinite(blank).all() and len(blank) == rows.shape[1]
     query = service.post("/embeddings", {"model": "balanced", "input": texts[0], "input_type": "query"}).json()
     assert np.allclose(query["data"][0]["embedding"], service.engine.embedder.embed_query(texts[0]))
     embedder = OpenAIEmbeddings(

@@ -29,8 +29,6 @@ def routes(service: Service) -> APIRouter:
             raise ApiError(
                 404, "model_not_found", f"The model {body.model[:100]!r} does not exist: it is {name}.", "model"
             )
-        if not all(text.strip() for text in texts):
-            raise ApiError(400, "invalid_value", "No text of the input may be empty.", "input")
         characters = sum(map(len, texts))
         if characters > _MOST_CHARACTERS:
             message = f"The texts may have {_MOST_CHARACTERS} characters together, they have {characters}: send fewer."

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 LANGUAGE = Literal["en", "hu", "ko"]
 
@@ -15,6 +15,12 @@ def _whole(text: str) -> str:
     return text
 
 
+def _integral(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_integral, json_schema_input_type=int)]
+"""To JSON 2.0 is an integer."""
 Text = Annotated[str, AfterValidator(_whole)]
 """JSON can hold what no other text can."""
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=300)]
@@ -84,10 +90,10 @@ class ChatRequest(Schema):
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
-    max_tokens: int | None = Field(None, ge=1, description="Within `LACERTA_ANSWER_TOKENS`.")
-    max_completion_tokens: int | None = Field(None, ge=1, description="The newer name of `max_tokens`.")
+    max_tokens: Whole | None = Field(None, ge=1, description="Within `LACERTA_ANSWER_TOKENS`.")
+    max_completion_tokens: Whole | None = Field(None, ge=1, description="The newer name of `max_tokens`.")
     stop: StopText | Annotated[list[StopText], Field(max_length=4)] | None = None
-    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    seed: Whole | None = Field(None, ge=-(2**63), lt=2**63)
     n: Literal[1] | None = 1
     tools: Tools = None
     functions: Tools = None
@@ -184,13 +190,16 @@ class ModelList(Schema):
     data: list[Model]
 
 
+Passage = Annotated[Text, StringConstraints(min_length=1)]
+
+
 class EmbeddingRequest(Schema):
     model: Name = Field(description="The embedder of the settings.", examples=["balanced"])
-    input: Text | Annotated[list[Text], Field(min_length=1, max_length=2048)] = Field(
+    input: Passage | Annotated[list[Passage], Field(min_length=1, max_length=2048)] = Field(
         description="Texts; lists of token numbers are refused."
     )
     encoding_format: Literal["float", "base64"] | None = "float"
-    dimensions: int | None = Field(None, description="Only the embedder's own number.")
+    dimensions: Whole | None = Field(None, description="Only the embedder's own number.")
     input_type: Literal["passage", "query"] = Field(
         "passage", description="Some embedders turn questions and passages into vectors in different ways."
     )
@@ -215,9 +224,9 @@ class EmbeddingList(Schema):
 
 
 class SearchRequest(Schema):
-    domain: Name
-    query: Text
-    k: int = Field(10, ge=1, le=100)
+    domain: Name = Field(examples=["space"])
+    query: Text = Field(examples=["gravitational wave detector"])
+    k: Whole = Field(10, ge=1, le=100)
     filters: dict[Text, Text] = Field(
         {},
         max_length=10,
