@@ -310,6 +310,33 @@ def test_a_name_that_the_settings_allow_is_answered(ground: Settings) -> None:
     assert "https://chat.example.org" in named.allowed_origins and "0.0.0.0" not in named.allowed_hosts
 
 
+def test_more_calls_than_threads_are_all_answered(address: str) -> None:
+    found: list[str] = []
+
+    async def search(client: Client, query: str) -> None:
+        result = await client.call_tool("search", {"domain": "harbour", "query": query, "k": 1})
+        found.append(value(result)["passages"][0]["source"])
+
+    async def all_at_once() -> None:
+        async with Client(address) as client, anyio.create_task_group() as group:
+            for number in range(40):
+                group.start_soon(search, client, ("ferry pier" if number % 2 else "cook Matilda") + f" {number}")
+
+    anyio.run(all_at_once)
+    assert sorted(found) == ["cook.txt"] * 20 + ["island.pdf"] * 20
+
+
+def test_it_says_so_before_it_was_started(ground: Settings) -> None:
+    # Without the application's lifespan, as a server does that leaves it out.
+    transport = httpx.ASGITransport(Endpoint(Engine(ground)))
+
+    async def ask() -> int:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return (await client.post("/mcp")).status_code
+
+    assert anyio.run(ask) == 503
+
+
 def test_large_bodies_and_other_methods_are_refused(address: str) -> None:
     wanted = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
     assert httpx.post(address, content=b" " * 300_000, headers=wanted).status_code == 413

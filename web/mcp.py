@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any, TypeVar
 
+import anyio
 import anyio.from_thread
 import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
@@ -38,6 +39,8 @@ _BODY_BYTES = 256 * 1024
 _PAGE_CHARACTERS = 40_000
 _SHOWN_CHARACTERS = 100
 _PROGRESS_SECONDS = 1.0
+# Calls that run at once; what comes beyond waits. The event loop's own threads stay free for the page.
+_THREADS = 16
 _EVERY_ADDRESS = ("0.0.0.0", "::")
 
 _INSTRUCTIONS = """\
@@ -57,6 +60,7 @@ class Tools:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._threads = anyio.CapacityLimiter(_THREADS)
 
     async def list_domains(self) -> Domains:
         """The domains whose documents can be searched, with what they are about and examples of questions."""
@@ -138,7 +142,7 @@ class Tools:
         """What `work` returns on a thread of its own. It is handed what tells that nobody waits for it any more."""
         stopped = threading.Event()
         try:
-            return await anyio.to_thread.run_sync(work, stopped.is_set, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(work, stopped.is_set, abandon_on_cancel=True, limiter=self._threads)
         except (QuestionFailed, PageNotFound) as error:
             raise ToolError(str(error)) from error
         except LacertaError as error:
