@@ -19,6 +19,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import Field, SecretStr
+from starlette.applications import Starlette
 
 from ingest.report import Report, save_report
 from rag.answer import Engine
@@ -407,6 +408,15 @@ def test_what_cannot_be_used_at_all_is_an_error_too(service: Service) -> None:
     assert error_of(httpx.post(url, content=endless(), headers=headers), 413)["code"] == "request_too_large"
 
 
+def test_every_path_under_the_mount_is_ours(service: Service) -> None:
+    with serving(Starlette(routes=[api.mount(service.engine)])) as address:
+        for path in ("/nothing", "/", "/models/%0a", "/%0a/x"):
+            assert error_of(httpx.get(f"{address}/v1{path}"), 404)["code"] == "not_found"
+        assert error_of(httpx.get(f"{address}/v1/ingest/%0a"), 404)["code"] == "unknown_domain"
+        assert httpx.get(f"{address}/v1/models").status_code == 200
+        assert "error" not in httpx.get(f"{address}/v10/models").text
+
+
 def test_a_domain_without_an_index_is_unavailable(ground: Settings, tmp_path: Any) -> None:  # noqa: F811
     with program(replace(ground, var=tmp_path)) as (address, _):
         for stream in (False, True):
@@ -618,12 +628,12 @@ def test_the_last_ingest_is_told_in_counts(service: Service) -> None:
     IngestStatus.model_validate(body)
     assert body["version"] == version and body["chunks"] == 5 and body["added"] is None
     folder = domain_index_folder(settings, "guide") / version
-    save_report(folder, Report("guide", added=2, failed=1, chunks=5, seconds=1.5, version=version))
+    save_report(folder, Report("guide", added=2, failed=1, chunks=5, version=version))
     try:
         body = service.get("/ingest/guide").json()
     finally:
         (folder / "report.json").unlink()
-    assert (body["added"], body["failed"], body["seconds"], body["warnings"]) == (2, 1, 1.5, 0)
+    assert (body["added"], body["failed"], body["warnings"]) == (2, 1, 0)
     assert error_of(service.get("/ingest/nowhere"), 404)["code"] == "unknown_domain"
 
 

@@ -3,10 +3,12 @@
 Thin converters over the engine's typed events, as the page is. Knows nothing of the page.
 """
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
+from starlette.routing import Mount
 
 from rag.answer import Engine
 from web.api import chat, domains, embeddings, feedback, search
@@ -53,6 +55,14 @@ def create(engine: Engine, keep_alive: float = 10.0) -> FastAPI:
     return app
 
 
+def mount(engine: Engine) -> Mount:
+    """The application at `/v1` of another one."""
+    mounted = Mount("/v1", create(engine))
+    # A path with an encoded line break is ours too, and gets an error in our shape.
+    mounted.path_regex = re.compile(mounted.path_regex.pattern, re.DOTALL)
+    return mounted
+
+
 class Api(FastAPI):
     """What is wrong in a request is answered with 400, where FastAPI would have its own 422."""
 
@@ -69,4 +79,4 @@ class Api(FastAPI):
         return schema
 
 
-__all__ = ("create",)
+__all__ = ("create", "mount")

@@ -12,7 +12,7 @@ from web.api.schemas import IngestStatus, ModelList
 from web.api.schemas import Model as ModelSchema
 from web.api.service import Service
 
-_COUNTS = ("added", "updated", "unchanged", "removed", "renamed", "failed", "embedded", "seconds")
+_COUNTS = ("added", "updated", "unchanged", "removed", "renamed", "failed", "embedded")
 
 
 def routes(service: Service) -> APIRouter:
@@ -74,7 +74,7 @@ def _status(service: Service, domain: str) -> dict[str, Any]:
     except IndexUnavailable as error:
         raise failed("bad_index", f"The index of the domain {domain} can't be read.") from error
     report = load_report(folder)
-    counts = {name: report[name] for name in _COUNTS if isinstance(report.get(name), int | float)}
+    counts = {name: report[name] for name in _COUNTS if isinstance(report.get(name), int)}
     if isinstance(report.get("warnings"), list):
         counts["warnings"] = len(report["warnings"])
     return counts | {

@@ -85,7 +85,10 @@ class ChatRequest(Schema):
 
     model: Name = Field(description="`domain`, or `domain@model`.", examples=["space", "space@extractive"])
     messages: list[Message] = Field(
-        min_length=1, max_length=1000, description="The last one is the question, those before it the conversation."
+        min_length=1,
+        max_length=1000,
+        description="The last one is the question, those before it the conversation.",
+        examples=[[{"role": "user", "content": "How large is the mirror of the James Webb Space Telescope?"}]],
     )
     stream: bool | None = False
     stream_options: StreamOptions | None = None
@@ -199,7 +202,7 @@ class EmbeddingRequest(Schema):
         description="Texts; lists of token numbers are refused."
     )
     encoding_format: Literal["float", "base64"] | None = "float"
-    dimensions: Whole | None = Field(None, description="Only the embedder's own number.")
+    dimensions: Whole | None = Field(None, ge=1, description="Only the embedder's own number.")
     input_type: Literal["passage", "query"] = Field(
         "passage", description="Some embedders turn questions and passages into vectors in different ways."
     )
@@ -288,7 +291,6 @@ class IngestStatus(Schema):
     failed: int | None = None
     warnings: int | None = None
     embedded: int | None = None
-    seconds: float | None = None
 
 
 class ErrorDetail(Schema):
