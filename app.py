@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import Settings, domain_names
+from web.logs import configure as configure_log
 
 if TYPE_CHECKING:
     import uvicorn
@@ -29,6 +30,7 @@ def main() -> int:
     gc.disable()
     try:
         settings = Settings.from_environment()
+        configure_log(settings)
         names = domain_names(settings)
         check_port(settings)
         check_var(settings)
@@ -118,15 +120,17 @@ def serve(settings: Settings, server: ModuleType) -> None:
     import uvicorn
 
     from rag.answer import Engine
+    from web.stopping import GracefulServer
 
     engine = Engine(settings)
     try:
-        # Open pages hold a connection each; they must not hold up the end.
+        app = server.create(engine)
+        # Open pages hold a connection each; once no answer is being written they must not hold up the end.
         config = uvicorn.Config(
-            server.create(engine), host=settings.host, port=settings.port, log_level="warning",
+            app, host=settings.host, port=settings.port, log_config=None, access_log=False,
             timeout_graceful_shutdown=2, server_header=False,
         )  # fmt: skip
-        running = uvicorn.Server(config)
+        running = GracefulServer(config, app.state.flow)
         greeting = threading.Thread(target=greet, args=(settings, running, engine), daemon=True)
         greeting.start()
         try:

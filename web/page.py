@@ -16,6 +16,7 @@ from rag.settings import LANGUAGES, Domain
 from rag.types import Event, Failed, Question, Token
 from web.chat import chat_html, status
 from web.conversation import Conversation, Exchange, advance, stop, turns
+from web.logs import REQUEST_ID
 from web.passages import passages_html
 from web.texts import texts
 
@@ -160,6 +161,8 @@ def build(engine: Answering, language: str) -> gr.Blocks:
                 yield [*show({**all_of, name: (*earlier, exchange)}, name, busy=True), ""]
                 drawn = 0.0
                 asked = Question(text, name, interface_language=language, history=turns(earlier))
+                # Gradio answers elsewhere than where the request came in.
+                REQUEST_ID.set(request.headers.get("x-request-id", ""))
                 for event in _events(engine, asked, stopped, strings):
                     # Whoever stopped it has already said what is shown from then on.
                     if stopped.is_set():

@@ -1,8 +1,6 @@
-"""The HTTP server: the page in each language, its files, `/healthz`, and the headers that hold every response."""
+"""The HTTP server: the page in each language, its files, `/metrics`, and the headers that hold every response."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -11,10 +9,14 @@ from gradio import mount_gradio_app
 from starlette.routing import Route
 
 from rag.answer import Engine
-from rag.settings import LANGUAGES, ROOT
-from web import api
+from rag.settings import LANGUAGES, ROOT, Settings
+from web import api, health
+from web.front import App, Front, Message, Receive, Scope, Send
 from web.mcp import Endpoint
+from web.metrics import Metrics
+from web.observe import observe
 from web.page import Answering, build
+from web.stopping import Flow
 from web.texts import preferred_language
 from web.theme import STATIC, theme
 
@@ -38,16 +40,11 @@ GRADIO_PATHS = (
     "gradio_api/cancel", "gradio_api/reset", "gradio_api/startup-events", "gradio_api/info",
 )  # fmt: skip
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 
 class Guard:
     """ASGI middleware: closes the routes that the page does not need and adds the security headers."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def __init__(self, app: App) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,19 +67,31 @@ class Guard:
 
 
 def create(engine: Answering) -> FastAPI:
-    """The application; each language's page is mounted at `/<language>/`."""
-    assistants = Endpoint(engine) if isinstance(engine, Engine) else None
+    """The application; each language's page is mounted at `/<language>/`.
+
+    Its `state.flow` tells how many answers are being written, and ends them.
+    """
+    settings = engine.settings if isinstance(engine, Engine) else Settings()
+    flow, metrics = Flow(settings.stop_seconds), Metrics(settings, engine.domains)
+    whole = observe(engine, metrics, flow, settings.log_questions) if isinstance(engine, Engine) else None
+    engine = whole or observe(engine, metrics, flow, settings.log_questions)
+    assistants = Endpoint(whole) if whole else None
     lifespan = assistants.run if assistants else None
     app = FastAPI(title="Lacerta", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.flow = flow
     if assistants:
         app.router.routes.append(Route("/mcp", assistants, methods=["POST"]))
-    if isinstance(engine, Engine):
-        app.mount("/v1", api.create(engine))
+    if whole:
+        app.router.routes.append(api.mount(whole))
+    # The last is the outermost.
     app.add_middleware(Guard)
+    app.add_middleware(Front, metrics=metrics, flow=flow)
+    app.include_router(health.router(whole, flow))
 
-    @app.get("/healthz")
-    def health() -> Response:
-        return JSONResponse({"status": "ok"})
+    @app.get("/metrics")
+    def measured(request: Request) -> Response:
+        content, media_type = metrics.render(request.headers.get("accept", ""))
+        return Response(content, headers={"content-type": media_type})
 
     @app.get("/")
     def home(request: Request) -> Response:

@@ -1,0 +1,69 @@
+"""`/healthz`: the process answers. `/readyz`: it can answer questions, or why it can't."""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Protocol
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from rag.settings import Settings
+from web.stopping import Flow
+
+LEAST_DISK_BYTES = 100_000_000
+"""Free space below which the program can't be counted on to write what it has to."""
+_LOG = logging.getLogger(__name__)
+
+
+class Examined(Protocol):
+    """What is asked of an engine."""
+
+    settings: Settings
+
+    def lacking(self) -> Mapping[str, str]: ...
+
+
+def router(engine: Examined | None, flow: Flow) -> APIRouter:
+    """Both routes; without an engine to ask, the process alone is ready or not."""
+    routes = APIRouter()
+
+    @routes.get("/healthz", include_in_schema=False)
+    def alive() -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @routes.get("/readyz", include_in_schema=False)
+    def ready() -> Response:
+        reasons = unready(engine, flow)
+        if reasons:
+            return JSONResponse({"status": "unready", "reasons": reasons}, status_code=503)
+        return JSONResponse({"status": "ready"})
+
+    return routes
+
+
+def unready(engine: Examined | None, flow: Flow) -> list[dict[str, str]]:
+    """Why questions can't be answered, each as `check`, `reason` and for a domain `domain`; empty where they can.
+
+    Anyone may read it, so it names no file: `make doctor` does.
+    """
+    reasons = []
+    if flow.stopping.is_set():
+        reasons.append({"check": "process", "reason": "it is being stopped"})
+    if engine is None:
+        return reasons
+    for domain, reason in engine.lacking().items():
+        where = {"check": "index", "domain": domain} if domain else {"check": "embedder"}
+        reasons.append({**where, "reason": reason})
+    var = engine.settings.var
+    try:
+        free = shutil.disk_usage(var).free
+    except OSError as error:
+        _LOG.warning("The folder %s can't be used: %s", var, error.strerror)
+        return [*reasons, {"check": "var", "reason": "its folder can't be used"}]
+    if not os.access(var, os.W_OK | os.X_OK):
+        reasons.append({"check": "var", "reason": "its folder can't be written"})
+    if free < LEAST_DISK_BYTES:
+        reasons.append({"check": "disk", "reason": f"{free} bytes are free, {LEAST_DISK_BYTES} are needed"})
+    return reasons
