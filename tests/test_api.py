@@ -27,15 +27,16 @@ from rag.index import current_version, domain_index_folder
 from rag.models import ChatModel, estimate_tokens
 from rag.report import search_fields
 from rag.settings import Settings
-from rag.types import Failed, Question, Retrieval, Retrieved, Token
+from rag.types import Failed, Question, Retrieval, Retrieved, Sampling, Token
 from tests.chat_server import ChatServer, says
 from tests.doubles import ScriptedChat
 from tests.test_answer import TEXTS, ground  # noqa: F401  (a fixture)
 from web import api, server
-from web.api.chat import data
+from web.api.chat import data, read
 from web.api.feedback import Store
 from web.api.schemas import (
     ChatCompletion,
+    ChatRequest,
     Details,
     EmbeddingList,
     ErrorBody,
@@ -266,6 +267,29 @@ def test_the_model_can_be_chosen(service: Service) -> None:
     extractive = service.post("/chat/completions", ask()).json()
     assert extractive["lacerta"]["model"] == "extractive" and service.chat.replies == []
     assert "six weeks" in extractive["choices"][0]["message"]["content"]
+
+
+def test_a_request_becomes_a_question(service: Service) -> None:
+    wishes = {"temperature": 0, "max_tokens": 9, "max_completion_tokens": 8, "stop": "END", "seed": -1}
+    options = {"language": "hu", "filters": {"language": "en"}}
+    body = ChatRequest.model_validate(ask(wishes, model=SCRIPTED, lacerta=options))
+    assert read(api.Service(service.engine, 1.0), body).question == Question(
+        HOW_LONG,
+        "guide",
+        language="hu",
+        interface_language="hu",
+        filters={"language": "en"},
+        sampling=Sampling(0, 8, ("END",), -1),
+        model="openai:scripted",
+    )
+
+
+def test_the_language_can_be_chosen_with_the_official_client(service: Service) -> None:
+    done = service.openai.chat.completions.create(
+        model="guide@extractive", messages=ASKED, extra_body={"lacerta": {"language": "hu"}}
+    )
+    assert done.model_extra and done.model_extra["lacerta"]["language"] == "hu"
+    assert "dokumentumok" in (done.choices[0].message.content or "").lower()
 
 
 @pytest.mark.parametrize(

@@ -79,4 +79,4 @@ class Api(FastAPI):
         return schema
 
 
-__all__ = ("create", "mount")
+__all__ = ("Service", "create", "mount")
