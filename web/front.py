@@ -1,4 +1,4 @@
-"""What every request passes first: it gets an id, is counted and logged, and is turned away while the program ends."""
+"""What every request passes first: it gets an id, is counted and logged."""
 
 import logging
 import time
@@ -8,7 +8,6 @@ from typing import Any
 from rag.settings import LANGUAGES
 from web.logs import REQUEST_ID, request_id
 from web.metrics import OTHER, Metrics
-from web.stopping import Flow
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -30,10 +29,9 @@ _LOG = logging.getLogger("lacerta.request")
 class Front:
     """ASGI middleware, the outermost. A request is logged without its query, which may hold a question."""
 
-    def __init__(self, app: App, metrics: Metrics, flow: Flow) -> None:
+    def __init__(self, app: App, metrics: Metrics) -> None:
         self.app = app
         self._metrics = metrics
-        self._flow = flow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,8 +55,7 @@ class Front:
 
         token = REQUEST_ID.set(known)
         try:
-            refused = self._flow.refusal(scope)
-            await (refused or self.app)(scope, receive, send_known)
+            await self.app(scope, receive, send_known)
         except Exception:
             # The server behind sends it where nothing was sent yet.
             status = status or 500

@@ -17,6 +17,7 @@ from rag.settings import Settings
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that is being worked for, empty outside of one."""
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # These tell at `info` of every request that they send; one of theirs is not one of ours.
 _TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "asyncio", "watchfiles", "gradio", "mcp")
@@ -79,14 +80,21 @@ class _Formatter(logging.Formatter):
 
 class _Json(_Formatter):
     def line(self, values: dict[str, Any]) -> str:
-        return json.dumps(values, ensure_ascii=False, default=str)
+        return _escaped(_json(values))
 
 
 class _Plain(_Formatter):
     def line(self, values: dict[str, Any]) -> str:
         exception = values.pop("exception", "")
         head = " ".join(str(values.pop(name)) for name in ("time", "level", "logger", "message"))
-        # A line break in what others wrote must not begin a line of its own.
-        fields = (f"{name}={json.dumps(value, ensure_ascii=False, default=str)}" for name, value in values.items())
-        line = "\\n".join(" ".join((head, *fields)).splitlines())
-        return f"{line}\n{exception}" if exception else line
+        line = _escaped(" ".join((head, *(f"{name}={_json(value)}" for name, value in values.items()))))
+        return "\n".join((line, *map(_escaped, exception.splitlines())))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _escaped(line: str) -> str:
+    """The line with what would break it, or speak to a terminal, written out: others' words stand in it."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line)

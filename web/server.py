@@ -1,5 +1,6 @@
 """The HTTP server: the page in each language, its files, `/metrics`, and the headers that hold every response."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -42,10 +43,14 @@ GRADIO_PATHS = (
 
 
 class Guard:
-    """ASGI middleware: closes the routes that the page does not need and adds the security headers."""
+    """ASGI middleware: closes the routes that the page does not need and adds the security headers.
 
-    def __init__(self, app: App) -> None:
+    `refuse` gives the answer to a request that may not pass, None to the others.
+    """
+
+    def __init__(self, app: App, refuse: Callable[[Scope], Response | None]) -> None:
         self.app = app
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,7 +68,7 @@ class Guard:
         if language in LANGUAGES and inside and not inside.startswith(GRADIO_PATHS):
             await PlainTextResponse("Not found", status_code=404)(scope, receive, send_guarded)
         else:
-            await self.app(scope, receive, send_guarded)
+            await (self._refuse(scope) or self.app)(scope, receive, send_guarded)
 
 
 def create(engine: Answering) -> FastAPI:
@@ -84,8 +89,8 @@ def create(engine: Answering) -> FastAPI:
     if whole:
         app.router.routes.append(api.mount(whole))
     # The last is the outermost.
-    app.add_middleware(Guard)
-    app.add_middleware(Front, metrics=metrics, flow=flow)
+    app.add_middleware(Guard, refuse=flow.refusal)
+    app.add_middleware(Front, metrics=metrics)
     app.include_router(health.router(whole, flow))
 
     @app.get("/metrics")
