@@ -153,7 +153,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A numbered reference (from 1): `quote` is an exact part of the text of `page` of the chunk's document."""
+    """A numbered reference (from 1): `quote` is an exact part of the text of `page` of the chunk's document.
+
+    Where an answer rests on parts of a passage that stand far apart, several have the same number and chunk.
+    """
 
     number: int
     chunk: Chunk

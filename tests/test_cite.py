@@ -286,3 +286,13 @@ def test_across_languages_a_citation_that_was_not_given_needs_more():
     passage = hit("A szállás költségét a tanszék nem téríti meg. Erről a hallgató gondoskodik.", language="hu")
     checked = check("Every student receives a free car for a year.", [passage], "en")
     assert checked.citations == () and not checked.sentences[0].supported
+
+
+def test_sentences_that_rest_on_parts_far_apart_have_a_quote_each():
+    first, last = "The internship lasts six weeks.", "The report has ten pages at least."
+    between = " ".join(f"Rule {number} speaks of something else altogether." for number in range(30))
+    checked = check(f"{last} [1] {first} [1]", [hit(f"{first} {between} {last}")], "en")
+    assert [citation.number for citation in checked.citations] == [1, 1]
+    assert [citation.quote for citation in checked.citations] == [first, last]
+    near = check(f"{last} [1] {first} [1]", [hit(f"{first} {last}")], "en")
+    assert [citation.quote for citation in near.citations] == [f"{first} {last}"]

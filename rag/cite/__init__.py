@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 
@@ -131,8 +132,8 @@ def check(text: str, hits: Sequence[Hit], language: str) -> Checked:
         parts += [plain[at:start], _marked(plain[start:end], cited, supported)]
         at = end
     parts.append(plain[at:])
-    citations = tuple(_citation(number, chunks[place], best_spans[place]) for place, number in numbers.items())
-    return Checked("".join(parts).strip(), tuple(sentences), citations)
+    citations = (citations_of(number, chunks[place], best_spans[place]) for place, number in numbers.items())
+    return Checked("".join(parts).strip(), tuple(sentences), tuple(chain.from_iterable(citations)))
 
 
 def support(texts: Sequence[str], chunks: Sequence[Chunk], language: str) -> Supports:
@@ -151,17 +152,19 @@ def _marked(sentence: str, cited: Sequence[int], supported: bool) -> str:
     return f"{sentence} {marks}"
 
 
-def joined_quote(chunk: Chunk, spans: Sequence[tuple[int, int]]) -> tuple[str, int]:
-    """The quote for several spans of a chunk: all of them with what stands between, if that is short and on a page."""
-    start, end = min(span[0] for span in spans), max(span[1] for span in spans)
-    if end - start <= _QUOTE_CHARACTERS and PAGE_BREAK not in chunk.text[start:end]:
-        return quote(chunk, start, end)
-    return quote(chunk, *spans[0])
-
-
-def _citation(number: int, chunk: Chunk, spans: Sequence[tuple[int, int]]) -> Citation:
-    words, page = joined_quote(chunk, spans)
-    return Citation(number, chunk, words, page)
+def citations_of(number: int, chunk: Chunk, spans: Sequence[tuple[int, int]]) -> list[Citation]:
+    """The citations of what several sentences rest on in one chunk, by their number: one for what stands close together
+    on a page, with what stands between, one for each part that is far from the others.
+    """
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        first = joined[-1][0] if joined else start
+        last = max(joined[-1][1], end) if joined else end
+        if joined and last - first <= _QUOTE_CHARACTERS and PAGE_BREAK not in chunk.text[first:last]:
+            joined[-1] = (first, last)
+        else:
+            joined.append((start, end))
+    return [Citation(number, chunk, *quote(chunk, start, end)) for start, end in dict.fromkeys(joined)]
 
 
 def _without_markers(text: str, count: int) -> tuple[str, list[tuple[int, int]]]:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rag.cite import Checked, joined_quote
+from rag.cite import Checked, citations_of
 from rag.extractive.candidates import Candidate, candidates
 from rag.extractive.evidence import scores
 from rag.text import fold
-from rag.types import Chunk, Citation, Embedder, Retrieval, Sentence
+from rag.types import Chunk, Embedder, Retrieval, Sentence
 
 SENTENCES = 3
 """The most sentences that an answer shows."""
@@ -112,10 +112,7 @@ def _cited(paragraphs: Sequence[Sequence[Candidate]], chunks: Sequence[Chunk]) -
         spans.setdefault(paragraph[0].place, []).extend((one.start, one.end) for one in paragraph)
         sentences += [Sentence(one.text, (number,)) for one in paragraph]
         lines.append(f"{' '.join(one.text for one in paragraph)} [{number}]")
-    citations = []
-    for place, number in numbers.items():
-        words, page = joined_quote(chunks[place], spans[place])
-        citations.append(Citation(number, chunks[place], words, page))
+    citations = [one for place, number in numbers.items() for one in citations_of(number, chunks[place], spans[place])]
     return Checked("\n\n".join(lines), tuple(sentences), tuple(citations))
 
 
