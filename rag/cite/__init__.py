@@ -29,7 +29,8 @@ Chosen on the half of the made sentences that was fitted on: a third as many cit
 ones 73 in place of 80 in a hundred are mended.
 """
 
-_QUOTE_CHARACTERS = 500
+# Parts of a passage are quoted together, with what stands between, where that is short.
+_QUOTE_CHARACTERS, _GAP_CHARACTERS = 500, 100
 # Fewer topic words say nothing that would need a source ("Yes.") or that one could be found for.
 _NEEDS_TERMS, _LEAST_TERMS = 3, 2
 _WRITTEN_MARK = re.compile(r"(?<![^\S\n])[^\S\n]*+[\[【]\s*[?？]+\s*[\]】]")
@@ -160,7 +161,8 @@ def citations_of(number: int, chunk: Chunk, spans: Sequence[tuple[int, int]]) ->
     for start, end in sorted(spans):
         first = joined[-1][0] if joined else start
         last = max(joined[-1][1], end) if joined else end
-        if joined and last - first <= _QUOTE_CHARACTERS and PAGE_BREAK not in chunk.text[first:last]:
+        near = bool(joined) and start - joined[-1][1] <= _GAP_CHARACTERS and last - first <= _QUOTE_CHARACTERS
+        if near and PAGE_BREAK not in chunk.text[first:last]:
             joined[-1] = (first, last)
         else:
             joined.append((start, end))
