@@ -21,8 +21,10 @@ class Command:
 
 
 COMMANDS = {
+    "backup": Command("web.backup", "indexes, caches, fetched documents and feedback in one file, while all runs"),
     "doctor": Command("web.doctor", "what is installed and ready, and how to mend what is not"),
     "mcp": Command("web.mcp", "the domains as tools of a desktop assistant, over standard input and output"),
+    "restore": Command("web.restore", "what a backup holds, brought back"),
 }
 
 

@@ -66,13 +66,13 @@ def _port(settings: Settings) -> Finding:
             reason = error.strerror
         else:
             return Finding("machine", name, FINE, f"free on {settings.host}")
-    if _served(settings):
+    if served(settings):
         return Finding("machine", name, FINE, f"Lacerta is being served there, on {settings.host}")
     other = settings.port + 1 if settings.port < 65535 else 7860
     return Finding("machine", name, BROKEN, f"can't be used on {settings.host}: {reason}", f"make run PORT={other}")
 
 
-def _served(settings: Settings) -> bool:
+def served(settings: Settings) -> bool:
     """Whether it is this program that listens: asked on this machine alone."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/healthz"
