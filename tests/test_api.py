@@ -393,6 +393,8 @@ def test_a_model_that_fails_leaves_an_answer_and_a_reason(ground: Settings) -> N
         ({"tool_choice": "required"}, "tool_choice"),
         ({"response_format": {"type": "json_object"}}, "response_format.type"),
         ({"logprobs": True}, "logprobs"),
+        ({"logprobs": 0}, "logprobs"),
+        ({"n": True}, "n"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "system", "content": "x"}]}, "messages"),

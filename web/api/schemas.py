@@ -19,8 +19,9 @@ def _integral(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_integral, json_schema_input_type=int)]
+WHOLE = BeforeValidator(_integral)
 """To JSON 2.0 is an integer."""
+Positive = Annotated[int, Field(ge=1), WHOLE]
 Text = Annotated[str, AfterValidator(_whole)]
 """JSON can hold what no other text can."""
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=300)]
@@ -93,15 +94,17 @@ class ChatRequest(Schema):
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
-    max_tokens: Whole | None = Field(None, ge=1, description="Within `LACERTA_ANSWER_TOKENS`.")
-    max_completion_tokens: Whole | None = Field(None, ge=1, description="The newer name of `max_tokens`.")
+    max_tokens: Positive | None = Field(None, description="Within `LACERTA_ANSWER_TOKENS`.")
+    max_completion_tokens: Positive | None = Field(None, description="The newer name of `max_tokens`.")
     stop: StopText | Annotated[list[StopText], Field(max_length=4)] | None = None
-    seed: Whole | None = Field(None, ge=-(2**63), lt=2**63)
-    n: Literal[1] | None = 1
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63), WHOLE] | None = None
+    n: Annotated[int, Field(ge=1, le=1), WHOLE] | None = 1
     tools: Tools = None
     functions: Tools = None
     tool_choice: Literal["none", "auto"] | None = None
-    logprobs: Literal[False] | None = None
+    logprobs: Annotated[
+        bool | None, _without("Log probabilities"), Field(json_schema_extra={"enum": [False, None]})
+    ] = None
     response_format: ResponseFormat | None = None
     modalities: list[Literal["text"]] | None = None
     lacerta: Options | None = None
@@ -202,7 +205,7 @@ class EmbeddingRequest(Schema):
         description="Texts; lists of token numbers are refused."
     )
     encoding_format: Literal["float", "base64"] | None = "float"
-    dimensions: Whole | None = Field(None, ge=1, description="Only the embedder's own number.")
+    dimensions: Positive | None = Field(None, description="Only the embedder's own number.")
     input_type: Literal["passage", "query"] = Field(
         "passage", description="Some embedders turn questions and passages into vectors in different ways."
     )
@@ -229,7 +232,7 @@ class EmbeddingList(Schema):
 class SearchRequest(Schema):
     domain: Name = Field(examples=["space"])
     query: Text = Field(examples=["gravitational wave detector"])
-    k: Whole = Field(10, ge=1, le=100)
+    k: Annotated[int, Field(ge=1, le=100), WHOLE] = 10
     filters: dict[Text, Text] = Field(
         {},
         max_length=10,
