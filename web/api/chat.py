@@ -27,7 +27,7 @@ _FILTERS = "lacerta.filters"
 _LINE_ENDS = {ord(sign): f"\\u{ord(sign):04x}" for sign in "\x85\u2028\u2029"}
 _STREAMED = {
     "description": "With `stream`, chunks as server-sent events, the last one `[DONE]`.",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "content": {"text/event-stream": {}},
 }
 
 Result = TypeVar("Result")
