@@ -138,6 +138,15 @@ def test_an_answer_that_takes_too_long_ends_with_what_there_is(tmp_path) -> None
         slow.finish.set()
 
 
+def test_an_open_page_does_not_hold_up_the_end(tmp_path) -> None:
+    with ChatServer(Slow()) as model, running(tmp_path, model, "60") as place:
+        with place.client.stream("GET", "/en/gradio_api/heartbeat/visitor") as page:
+            assert page.status_code == 200
+            place.process.send_signal(signal.SIGTERM)
+            _, errors = place.process.communicate(timeout=60)
+        assert place.process.returncode == 0 and errors == ""
+
+
 def test_a_second_signal_ends_it_at_once(tmp_path) -> None:
     slow = Slow()
     with ChatServer(slow) as model, running(tmp_path, model, "3000") as place:

@@ -10,10 +10,9 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from rag.settings import Settings
+from web.doctor.machine import LEAST_DISK_BYTES
 from web.stopping import Flow
 
-LEAST_DISK_BYTES = 100_000_000
-"""Free space below which the program can't be counted on to write what it has to."""
 _LOG = logging.getLogger(__name__)
 
 

@@ -57,7 +57,7 @@ class _Formatter(logging.Formatter):
             "time": moment,
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": record.getMessage().strip(),
             **({"request_id": REQUEST_ID.get()} if REQUEST_ID.get() else {}),
             **fields,
         }

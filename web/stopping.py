@@ -3,6 +3,8 @@
 Knows nothing of what an answer is.
 """
 
+import asyncio
+import logging
 import signal
 import threading
 import time
@@ -97,4 +99,11 @@ class GracefulServer(uvicorn.Server):
 
     def _stop(self) -> None:
         self._flow.drain()
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         self.should_exit = True
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of the server's end is worth one: that open pages were cut off is not, with all its traces."""
+    cut = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cut and "graceful shutdown exceeded" not in record.getMessage()
