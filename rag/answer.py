@@ -136,7 +136,7 @@ class Engine:
         return self._shared.embedder()
 
     def warm_up(self) -> None:
-        """Opens the embedder, the indexes there are and a local model that answers first, so that nobody waits."""
+        """Opens the embedder, the indexes there are and the model that answers first, so that nobody waits."""
         self._shared.embedder().embed_query("warm")
         for name in self.domains:
             if current_version(self.settings, name) is not None:
@@ -146,7 +146,8 @@ class Engine:
                 except IndexUnavailable as error:
                     _LOG.warning("%s", error)
         first = model_names(self.settings)[0]
-        if first.startswith("gguf:"):
+        if first != EXTRACTIVE:
+            # A client of a server sends nothing yet, but what it imports takes seconds.
             try:
                 self._models.open(first)
             except LacertaError as error:
