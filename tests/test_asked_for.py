@@ -55,3 +55,20 @@ def test_the_measure_is_no_topic():
 def test_a_reason(question, reason, other):
     asked = AskedFor.by(question)
     assert asked.kind_in(reason) and not asked.kind_in(other)
+
+
+@pytest.mark.parametrize(
+    ("question", "has", "other"),
+    [
+        ("What is the diameter of the mirror?", "It is 6.5 m across.", "It is cooled to below 50 K."),
+        ("Mekkora a tükör átmérője?", "Átmérője 6,5 m.", "Hőmérséklete 50 fok."),
+        ("주경의 지름은 얼마입니까?", "지름은 6.5 m이다.", "온도는 50 K이다."),
+        ("How heavy is it?", "Its mass is 678 kg.", "It is 678 m long."),
+        ("무게는?", "무게는 678kg이다.", "거리는 678km이다."),
+        ("How cold is it?", "It is below 50 K.", "It weighs 50 kg."),
+    ],
+)
+def test_a_quantity_of_the_kind_that_is_asked_for(question, has, other):
+    asked = AskedFor.by(question)
+    assert asked.kind_in(has)
+    assert "Mekkora" in question or not asked.kind_in(other)

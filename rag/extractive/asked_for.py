@@ -41,12 +41,30 @@ _KINDS = (
             r"|\d\s?(?:초|분|시간|일|주|개월|년)"
         ),
     ),
-    (  # a measured quantity
+    (  # a size or a distance
         re.compile(
-            r"\b(?:how (?:large|big|wide|tall|heavy|far|high|deep|thick|fast|hot|cold|massive|bright)|diameter|mass"
-            r"|distance|temperature|mekkora|milyen (?:nagy|messze|nehez|magas|gyors|meleg|hideg|vastag\w*)|atmero\w*"
-            r"|tomeg\w*|tavolsag\w*|homerseklet\w*)\b"
-            r"|지름|직경|구경|질량|무게|거리|크기|온도|속도|높이|두께|얼마나 (?:크|큰|멀|무거|높|빠)"
+            r"\b(?:how (?:wide|tall|far|high|deep|thick)|diameter|distance|height|aperture|altitude"
+            r"|milyen (?:messze|magas|vastag\w*)|atmero\w*|tavolsag\w*|magassag\w*|vastagsag\w*)\b"
+            r"|지름|직경|구경|거리|높이|두께|얼마나 (?:멀|높)"
+        ),
+        re.compile(
+            r"\d\s?(?:(?:[kcmµμn]?m|au|k?pc|ly|light[ -]years?|miles?|feet|(?:kilo|centi|milli)?met(?:er|re)s?"
+            r"|fenyev\w*)(?![a-z/])|미터|광년|킬로미터)"
+        ),
+    ),
+    (  # a mass
+        re.compile(r"\b(?:how (?:heavy|massive)|mass|weigh\w*|milyen nehez|tomeg\w*|suly\w*)\b|질량|무게|얼마나 무거"),
+        re.compile(r"\d\s?(?:(?:k?g|t|tonn\w*|tons?|pounds?)(?![a-z])|톤|킬로그램)"),
+    ),
+    (  # a temperature
+        re.compile(
+            r"\b(?:how (?:hot|cold)|temperature|milyen (?:meleg|hideg)|homerseklet\w*)\b|온도|기온|얼마나 (?:뜨거|차가)"
+        ),
+        re.compile(r"\d\s?(?:k(?![a-z])|°|degrees?|fok\w*|도)"),
+    ),
+    (  # another measured quantity
+        re.compile(
+            r"\b(?:how (?:large|big|fast|bright)|mekkora|milyen (?:nagy|gyors))\b|크기|속도|얼마나 (?:크|큰|빠)"
         ),
         re.compile(
             r"\d\s?(?:(?:[kcmµμn]?m|k?g|t|tonnes?|[gm]b|au|k?pc|ly|k|km/s|light[ -]years?|miles?|feet|per ?cent)"
