@@ -22,7 +22,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from ingest.lock import Locked, locked
 from rag.errors import ConfigurationError, LacertaError
 from rag.index import current_version, domain_index_folder, versions
 from rag.settings import Settings
@@ -32,6 +31,7 @@ LISTING = "backup.json"
 STAGING = ".backup-"
 _SQLITE = b"SQLite format 3\x00"
 _BESIDE_SQLITE = ("-wal", "-shm", "-journal")
+_NOT_KEPT = (*_BESIDE_SQLITE, ".tmp", ".part")
 # Of measurements, and of what a build, a restore or a backup is at.
 _LEFT_OUT = ("bench",)
 _WAIT_SECONDS = 600.0
@@ -95,15 +95,10 @@ def stage(settings: Settings, staging: Path, models: bool = False) -> None:
     var = settings.var
     domains = {path.name for top in ("index", "fetched") for path in _folders(var / top)}
     for name in sorted(domains):
-        with _held(settings, name):
-            version = current_version(settings, name)
-            # Without a manifest it is none.
-            if version in versions(settings, name):
-                folder = domain_index_folder(settings, name)
-                _copy(folder / str(version), staging / "index" / name / str(version))
-                (staging / "index" / name / "CURRENT").write_text(f"{version}\n", encoding="utf-8")
-            if (var / "fetched" / name).is_dir():
-                _copy(var / "fetched" / name, staging / "fetched" / name)
+        if current_version(settings, name) is not None:
+            _stage_version(settings, name, staging / "index" / name)
+        if (var / "fetched" / name).is_dir():
+            _stage_steady(var / "fetched" / name, staging / "fetched" / name)
     skipped = {"index", "fetched", LISTING, *_LEFT_OUT, *(() if models else ("models",))}
     for path in sorted(var.iterdir()):
         if path.name not in skipped and not path.name.startswith("."):
@@ -130,25 +125,57 @@ def _folders(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
 
 
-@contextmanager
-def _held(settings: Settings, name: str) -> Iterator[None]:
-    """No ingest of the domain while the block runs; waits for one that runs now. Raises LacertaError after minutes."""
+def _stage_version(settings: Settings, name: str, target: Path) -> None:
+    """The current version of a domain's index; begins anew where an ingest removed it meanwhile.
+
+    No lock is taken: an ingest that met it would give up.
+    """
+    for _ in _attempts(name):
+        version = current_version(settings, name) or ""
+        # Without a manifest it is none.
+        if version not in versions(settings, name):
+            return
+        source = domain_index_folder(settings, name) / version
+        before = _listing(source).keys()
+        with suppress(FileNotFoundError):
+            _copy(source, target / version)
+            if before == _listing(source).keys() == _listing(target / version).keys():
+                (target / "CURRENT").write_text(f"{version}\n", encoding="utf-8")
+                return
+        shutil.rmtree(target, ignore_errors=True)
+
+
+def _stage_steady(source: Path, target: Path) -> None:
+    """A folder whose files belong together; begins anew where one changed meanwhile."""
+    for _ in _attempts(source.name):
+        before = _listing(source)
+        with suppress(FileNotFoundError):
+            _copy(source, target)
+            if before == _listing(source):
+                return
+        shutil.rmtree(target, ignore_errors=True)
+
+
+def _attempts(name: str) -> Iterator[None]:
+    """One after the other. Raises LacertaError after minutes."""
     latest = time.monotonic() + _WAIT_SECONDS
-    path = domain_index_folder(settings, name) / "LOCK"
-    while True:
-        try:
-            # Only the taking of the lock may be tried again, not the block.
-            holding = locked(path, name)
-            holding.__enter__()
-            break
-        except Locked as error:
-            if time.monotonic() >= latest:
-                raise LacertaError(f"The backup waited for {_WAIT_SECONDS:.0f} s: {error}") from error
-            time.sleep(_LOOK_SECONDS)
-    try:
+    while time.monotonic() < latest:
         yield
-    finally:
-        holding.__exit__(None, None, None)
+        time.sleep(_LOOK_SECONDS)
+    raise LacertaError(
+        f'"{name}" has been changing for {_WAIT_SECONDS:.0f} s: make the backup when its ingest is done.'
+    )
+
+
+def _listing(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of each file but SQLite's journals, which come and go."""
+    found = {}
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file() and not path.is_symlink() and not path.name.endswith(_NOT_KEPT):
+                state = path.stat()
+                found[path.relative_to(folder).as_posix()] = (state.st_size, state.st_mtime_ns)
+    return found
 
 
 def _copy(source: Path, target: Path) -> None:
