@@ -98,7 +98,8 @@ class ScriptedEngine:
             self.active += 1
         try:
             yield Retrieved(Retrieval(tuple(Hit(part, 1.0) for part in chunks), 0.9, "en"))
-            time.sleep(0.5)
+            # Longer than a starved browser takes to draw the passages.
+            time.sleep(2)
             for number in range(600):
                 if cancelled():
                     with self._lock:
