@@ -90,11 +90,6 @@ def separation(answered: Sequence[float], others: Sequence[float]) -> float:
     return float(mannwhitneyu(answered, others).statistic) / (len(answered) * len(others))
 
 
-def _family(kind: str) -> str:
-    """Sets without strangers count as one each, not as one a kind: they are all answered."""
-    return kind.split("-")[0] if kind.startswith("xling") else kind.split("/")[0]
-
-
 def shares(items: Sequence[tuple[str, bool]]) -> np.ndarray:
     """(n,) weights that sum to 1: the answered count as much as the others, and so does each kind among them."""
     kinds = Counter(items)
