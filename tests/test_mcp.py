@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
@@ -39,6 +40,12 @@ HOSTILE = (
 )
 TRANSPORTS = [("stdio", "auto"), ("stdio", "legacy"), ("http", "auto"), ("http", "legacy")]
 Calls = list[tuple[str, dict[str, Any]]]
+
+
+def run(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a coroutine, on a thread of its own: the browser's tests leave a loop running in the main one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(anyio.run, function, *arguments).result()
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +104,7 @@ def called(connect: Any, calls: Calls) -> list[CallToolResult]:
         async with connect() as client:
             return [await client.call_tool(name, arguments) for name, arguments in calls]
 
-    return anyio.run(all_of_them)
+    return run(all_of_them)
 
 
 def value(result: CallToolResult) -> dict[str, Any]:
@@ -180,7 +187,7 @@ def test_the_tools_describe_themselves(connect: Any) -> None:
         async with connect() as client:
             return (await client.list_tools()).tools, client.instructions
 
-    tools, instructions = anyio.run(listed)
+    tools, instructions = run(listed)
     assert {tool.name for tool in tools} == {"search", "ask", "open_page", "list_domains"}
     assert all(tool.annotations.read_only_hint and tool.output_schema and tool.description for tool in tools)
     assert instructions and "harbour (" in instructions and "data" in instructions
@@ -218,11 +225,11 @@ def test_a_call_that_nobody_waits_for_stops_the_model(ground: Settings, transpor
         settings = server.settings(corpora=ground.corpora, var=ground.var, models=("openai:m",), model_timeout=120.0)
         if transport == "stdio":
             variables = {"LACERTA_OPENAI_BASE_URL": server.address, "LACERTA_OPENAI_API_KEY": "k"}
-            said = anyio.run(give_up, Client(child(ground, LACERTA_MODELS="openai:m", **variables), mode=mode))
+            said = run(give_up, Client(child(ground, LACERTA_MODELS="openai:m", **variables), mode=mode))
             assert ended.wait(60)
         else:
             with served(settings) as address:
-                said = anyio.run(give_up, Client(address, mode=mode))
+                said = run(give_up, Client(address, mode=mode))
                 assert ended.wait(60)
         assert said[0] and "passages found" in said[0]
         ended.set()
@@ -322,7 +329,7 @@ def test_more_calls_than_threads_are_all_answered(address: str) -> None:
             for number in range(40):
                 group.start_soon(search, client, ("ferry pier" if number % 2 else "cook Matilda") + f" {number}")
 
-    anyio.run(all_at_once)
+    run(all_at_once)
     assert sorted(found) == ["cook.txt"] * 20 + ["island.pdf"] * 20
 
 
@@ -334,7 +341,7 @@ def test_it_says_so_before_it_was_started(ground: Settings) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return (await client.post("/mcp")).status_code
 
-    assert anyio.run(ask) == 503
+    assert run(ask) == 503
 
 
 def test_large_bodies_and_other_methods_are_refused(address: str) -> None:

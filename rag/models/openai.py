@@ -73,6 +73,8 @@ def open_openai(model: str, settings: Settings) -> OpenAIChat:
         http_client=_client(f"openai:{model}", timeout, _BYTES_AT_LEAST + settings.answer_tokens * _BYTES_FOR_TOKEN),
         # LangChain refuses its own variable for a proxy beside a client.
         openai_proxy=None,
+        # Else it warns of what it does to the proxies of a client of its own, which is never used.
+        http_socket_options=(),
         # The chain retries what is worth it; retrying a timeout here would double the visitor's wait.
         max_retries=0,
         stream_usage=True,
