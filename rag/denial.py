@@ -39,9 +39,14 @@ def denies(sentence: str) -> bool:
     return bool(_DENIES.search(sentence))
 
 
+def says_the_word(text: str) -> bool:
+    """Whether a reply begins with the agreed word for no answer, however it is dressed up."""
+    return bool(_BEGINS.match(text))
+
+
 def declines(text: str) -> bool:
     """Whether a model's reply says that the passages hold no answer: by the agreed word, or in a sentence or two."""
-    if _BEGINS.match(text):
+    if says_the_word(text):
         return True
     reply = flatten(_LATER.sub("", text))
     if not reply:

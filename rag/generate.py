@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rag.conversation import Memory
+from rag.denial import says_the_word
 from rag.fidelity import faithful, verdict
 from rag.models import EXTRACTIVE, ChatModel
 from rag.models.chain import Chain, Generation
@@ -77,7 +78,7 @@ class Writer:
         if self._cancelled() or first.generation.interrupted or not first.prompt:
             return
         if not first.wrong_language:
-            first.wrong_language = not _only_no_answer(first.text) and not faithful(first.text, language)
+            first.wrong_language = not says_the_word(first.text) and not faithful(first.text, language)
         if not first.wrong_language:
             return
         second = Reply(prompt=first.prompt)
@@ -96,7 +97,7 @@ class Writer:
             second.generation.model = EXTRACTIVE
         else:
             second.generation.failures = first.generation.failures
-            second.wrong_language = not _only_no_answer(second.text) and not faithful(second.text, language)
+            second.wrong_language = not says_the_word(second.text) and not faithful(second.text, language)
         self.reply = second
 
     def remember(self, answer: str) -> None:
@@ -150,7 +151,7 @@ class Writer:
                     settled = True
                 yield from token(plain.feed(reply.text[given:]))
                 given = len(reply.text)
-        if not settled and reply.text and not _only_no_answer(reply.text) and (only or faithful(reply.text, language)):
+        if not settled and reply.text and not says_the_word(reply.text) and (only or faithful(reply.text, language)):
             settled = True
         if settled:
             yield from token(plain.feed(reply.text[given:]) + plain.end())
@@ -179,7 +180,3 @@ class Writer:
 
     def _key(self, model: str, turns: Sequence[Turn]) -> str:
         return Memory.key(self._question.domain, self._prompts.language, model, turns)
-
-
-def _only_no_answer(text: str) -> bool:
-    return text.strip(_DECORATION + ".!”’)]*").startswith(NO_ANSWER)
