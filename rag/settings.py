@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ LOG_FORMATS = ("plain", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _CONTACT_CHARACTERS = 200
+PARTS = ("page", "api", "metrics")
+"""What of the program can be open to anyone."""
+NAMED = {"KEY": "keys", "LOGIN": "logins"}
+"""Settings of which there are many, by the beginning of their variables' names."""
+_NAMED_VARIABLE = re.compile(r"LACERTA_(KEY|LOGIN)_([A-Z0-9_]{1,40})")
+# A process takes a whole embedder and its vectors into memory.
+_MOST_PROCESSES = 64
 
 
 class Secret:
@@ -43,14 +51,31 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of a process; each field `name` is read from the variable `LACERTA_NAME`."""
+    """All settings of a process; each field `name` is read from the variable `LACERTA_NAME`.
+
+    `keys` and `logins` are those of the variables `LACERTA_KEY_NAME` and `LACERTA_LOGIN_NAME`, by name in lower case.
+    """
 
     var: Path = ROOT / "var"
     corpora: Path = ROOT / "corpora"
     prompts: Path = ROOT / "prompts"
     host: str = "127.0.0.1"
     port: int = 7860
+    processes: int = 1
     allowed_hosts: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    user_header: str = ""
+    cors_origins: tuple[str, ...] = ()
+    requests_minute: int = 0
+    requests_day: int = 0
+    tokens_day: int = 0
+    request_seconds: float = 300.0
+    concurrent_answers: int = 32
+    concurrent_searches: int = 64
+    cached_answers: int = 1000
+    chroma: str = ""
+    chroma_token: Secret = field(default_factory=lambda: Secret(""))
     models: tuple[str, ...] = ("extractive",)
     embedder: str = "balanced"
     reranker: str = ""
@@ -68,6 +93,8 @@ class Settings:
     log_level: str = "warning"
     log_questions: bool = False
     stop_seconds: float = 10.0
+    keys: Mapping[str, Secret] = field(default_factory=dict)
+    logins: Mapping[str, Secret] = field(default_factory=dict)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -77,10 +104,14 @@ class Settings:
         """
         if environment is None:
             environment = _environment()
-        names = {item.name: item for item in fields(cls)}
-        values: dict[str, Any] = {}
+        names = {item.name: item for item in fields(cls) if item.name not in NAMED.values()}
+        values: dict[str, Any] = {kind: {} for kind in NAMED.values()}
         for variable, text in environment.items():
             if not variable.startswith("LACERTA_") or not text.strip():
+                continue
+            named = _NAMED_VARIABLE.fullmatch(variable)
+            if named:
+                values[NAMED[named[1]]][named[2].lower()] = Secret(text.strip())
                 continue
             name = variable.removeprefix("LACERTA_").lower()
             if name not in names:
@@ -90,9 +121,37 @@ class Settings:
         settings = cls(**values)
         if not 1 <= settings.port <= 65535:
             raise ConfigurationError(f"LACERTA_PORT should be between 1 and 65535, is now {settings.port}.")
-        for name in ("model_timeout", "answer_tokens", "question_characters"):
+        positive = ("model_timeout", "answer_tokens", "question_characters", "request_seconds")
+        for name in (*positive, "concurrent_answers", "concurrent_searches"):
             if getattr(settings, name) <= 0:
                 raise ConfigurationError(f"LACERTA_{name.upper()} should be above 0, is now {getattr(settings, name)}.")
+        for name in ("requests_minute", "requests_day", "tokens_day", "cached_answers"):
+            if getattr(settings, name) < 0:
+                raise ConfigurationError(
+                    f"LACERTA_{name.upper()} should be 0 or more, is now {getattr(settings, name)}."
+                )
+        if not 1 <= settings.processes <= _MOST_PROCESSES:
+            raise ConfigurationError(
+                f"LACERTA_PROCESSES should be between 1 and {_MOST_PROCESSES}, is now {settings.processes}."
+            )
+        unknown = [part for part in settings.open if part not in PARTS]
+        if unknown:
+            raise ConfigurationError(f"LACERTA_OPEN should be some of {', '.join(PARTS)}, holds {unknown[0]!r}.")
+        for proxy in settings.trusted_proxies:
+            try:
+                ip_network(proxy)
+            except ValueError:
+                raise ConfigurationError(
+                    f"LACERTA_TRUSTED_PROXIES should hold addresses or networks such as 10.0.0.0/8, holds {proxy!r}."
+                ) from None
+        if settings.user_header and not settings.trusted_proxies:
+            raise ConfigurationError(
+                "LACERTA_USER_HEADER needs LACERTA_TRUSTED_PROXIES: without it anyone could send that header."
+            )
+        if settings.chroma and not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", settings.chroma):
+            raise ConfigurationError(
+                f"LACERTA_CHROMA should be an address such as http://127.0.0.1:8000, is now {settings.chroma!r}."
+            )
         if settings.context_tokens and settings.context_tokens <= settings.answer_tokens:
             raise ConfigurationError(
                 f"LACERTA_CONTEXT_TOKENS should be 0 or above LACERTA_ANSWER_TOKENS ({settings.answer_tokens}), is now"
@@ -184,7 +243,7 @@ class Domain:
     """A domain as its `domain.toml` describes it. Texts are by interface language, all of `LANGUAGES`.
 
     `passwords` open the files whose source matches the glob pattern that is their key. With `small_talk`, greetings and
-    thanks are returned.
+    thanks are returned. A `private` domain is there only for the keys and logins that name it.
     """
 
     name: str
@@ -200,6 +259,7 @@ class Domain:
     retrieval: RetrievalSettings = RetrievalSettings()
     publish: PublishSettings = PublishSettings()
     small_talk: bool = False
+    private: bool = False
     passwords: Mapping[str, Secret] = field(default_factory=dict)
 
     @property
@@ -260,10 +320,10 @@ def _domain(name: str, path: Path, table: dict[str, Any], environment: Mapping[s
     if not 0 <= least <= 1:
         raise ConfigurationError(f"{path}: publish.min_recall should be between 0 and 1, is now {least}.")
     values["publish"] = PublishSettings(float(least))
-    small_talk = table.get("small_talk", False)
-    if not isinstance(small_talk, bool):
-        raise ConfigurationError(f"{path}: small_talk should be true or false, is now {small_talk!r}.")
-    values["small_talk"] = small_talk
+    for key in ("small_talk", "private"):
+        values[key] = table.get(key, False)
+        if not isinstance(values[key], bool):
+            raise ConfigurationError(f"{path}: {key} should be true or false, is now {values[key]!r}.")
     passwords = _typed(path, "passwords", table.get("passwords", {}), dict)
     values["passwords"] = _passwords(path, passwords, environment) if passwords else {}
     return Domain(name=name, folder=path.parent, **values)
