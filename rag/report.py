@@ -30,6 +30,7 @@ def answer_fields(answer: Answer) -> dict[str, Any]:
         "usage": {name: value for name, value in asdict(answer.usage).items() if value is not None},
         "question": answer.question,
         "courtesy": answer.courtesy,
+        "cached": answer.cached,
         "timings": _rounded(answer.timings),
         "notices": list(answer.notices),
     }

@@ -137,7 +137,7 @@ class Question:
     `language` is the language to answer in; empty means that of the text. `interface_language` is the visitor's
     own, for messages where the text has no language of ours. `attachments` is kept for pictures and files. `model` is
     the one of the settings that should answer, `extractive` for the passages' own sentences; empty means the first that
-    can.
+    can. `fresh` asks for a new answer, even where there is one to the same question.
     """
 
     text: str
@@ -149,6 +149,7 @@ class Question:
     attachments: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
     model: str = ""
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,8 @@ class Answer:
     the answer's language, such as why an earlier model did not answer; `failures` are the same for programs, as
     `(model, reason)`. `question` is what was searched for, where that is not what was asked: a follow-up made whole.
     `courtesy` tells that a greeting or thanks was returned, without a search. `shortened` tells that the answer ended
-    where it had as many tokens as it may have.
+    where it had as many tokens as it may have. `cached` tells that it was given before, to the same question: `usage`
+    is nothing then.
     """
 
     text: str
@@ -211,6 +213,7 @@ class Answer:
     courtesy: bool = False
     usage: Usage = Usage()
     shortened: bool = False
+    cached: bool = False
 
     @property
     def unsupported(self) -> int:

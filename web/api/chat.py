@@ -132,6 +132,7 @@ def read(service: Service, body: ChatRequest) -> Asked:
         filters=options.filters if options else {},
         sampling=Sampling(body.temperature, body.max_completion_tokens or body.max_tokens, stop, body.seed),
         model=model,
+        fresh=options is not None and options.fresh,
     )
     return Asked(
         question,

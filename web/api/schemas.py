@@ -75,6 +75,7 @@ class Options(Schema):
 
     language: LANGUAGE | None = Field(None, description="To answer in; without it that of the question.")
     filters: dict[Text, Text] = Field({}, max_length=10, description="Which documents count, as of `/v1/search`.")
+    fresh: bool = Field(False, description="A new answer, even where there is one to the same question.")
 
 
 Tools = Annotated[list[Any] | None, _without("Tools"), Field(json_schema_extra={"maxItems": 0})]
@@ -139,6 +140,7 @@ class Details(Schema):
     question: str = Field(description="What was searched for, where that is not what was asked.")
     unsupported: int = Field(description="How many sentences no passage bears out, marked `[?]`.")
     usage_estimated: bool = Field(description="Whether some count of `usage` is an estimate.")
+    cached: bool = Field(description="Whether this answer was given before, to the same question; it cost no tokens.")
     text: str | None = None
 
 
