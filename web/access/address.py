@@ -7,7 +7,7 @@ from web.front import Scope
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # What counts only from a proxy that is trusted; from anyone else nobody behind may read it.
-_FORWARDED = (b"forwarded", b"x-real-ip")
+_FORWARDED = (b"forwarded", b"x-real-ip", b"x-gradio-server")
 _NAME_CHARACTERS = 200
 # Whoever has an IPv6 address has all of its last 64 bits (RFC 6177).
 _IPV6_BITS = 64
