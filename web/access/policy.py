@@ -1,21 +1,10 @@
 """Which parts of the program anyone may use, and whether it may be served at all as it is set."""
 
-from ipaddress import ip_address
-
 from rag.errors import ConfigurationError
 from rag.settings import Settings
+from web.access.address import is_local
 from web.access.keys import Keys
 from web.access.lines import Named, parse
-
-
-def is_local(settings: Settings) -> bool:
-    """Whether only this machine reaches the program: no proxy stands in front, and it listens to itself alone."""
-    if settings.trusted_proxies:
-        return False
-    try:
-        return ip_address(settings.host.strip("[]")).is_loopback
-    except ValueError:
-        return settings.host == "localhost"
 
 
 def open_parts(settings: Settings, any_key: bool, any_login: bool) -> frozenset[str]:
