@@ -12,6 +12,10 @@ from starlette.routing import Route
 from rag.answer import Engine
 from rag.settings import LANGUAGES, ROOT, Settings
 from web import api, health
+from web.access.address import Proxies
+from web.access.door import Door
+from web.access.keys import Keys
+from web.access.visitors import Visitors
 from web.front import App, Front, Message, Receive, Scope, Send
 from web.mcp import Endpoint
 from web.metrics import Metrics
@@ -88,7 +92,11 @@ def create(engine: Answering) -> FastAPI:
         app.router.routes.append(Route("/mcp", assistants, methods=["POST"]))
     if whole:
         app.router.routes.append(api.mount(whole))
+    proxies = Proxies(settings)
     # The last is the outermost.
+    app.add_middleware(
+        Door, settings=settings, keys=Keys(settings), visitors=Visitors(settings, proxies), proxies=proxies
+    )
     app.add_middleware(Guard, refuse=flow.refusal)
     app.add_middleware(Front, metrics=metrics)
     app.include_router(health.router(whole, flow))

@@ -4,7 +4,7 @@ Knows no domain: what a caller sees of them is decided where they are looked up.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -15,6 +15,7 @@ from web.access.caller import Caller
 from web.access.keys import Keys
 from web.access.lines import usual_limits
 from web.access.policy import open_parts
+from web.access.visitors import Visitors
 from web.api.errors import ApiError
 from web.front import App, Receive, Scope, Send
 
@@ -28,17 +29,6 @@ _SCHEME = "bearer"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="lacerta"'}
 
 
-class Visiting(Protocol):
-    """What is known of people."""
-
-    @property
-    def any(self) -> bool:
-        """Whether there is a login."""
-
-    def caller(self, scope: Scope) -> Caller | None:
-        """Whoever has logged in, here or at a trusted proxy."""
-
-
 class Door:
     """Everything behind it finds the caller in the state of its scope.
 
@@ -46,7 +36,7 @@ class Door:
     program's or open belongs to the page.
     """
 
-    def __init__(self, app: App, settings: Settings, keys: Keys, visitors: Visiting, proxies: Proxies) -> None:
+    def __init__(self, app: App, settings: Settings, keys: Keys, visitors: Visitors, proxies: Proxies) -> None:
         self.app = app
         self._settings = settings
         self._keys = keys
@@ -70,7 +60,7 @@ class Door:
 
     def _found(self, scope: Scope, part: str) -> Caller | Response:
         """The caller, or the answer to one that may not pass."""
-        is_open = not part or part in open_parts(self._settings, self._keys.any, self._visitors.any)
+        is_open = not part or part in open_parts(self._settings, self._keys.any, self._visitors.has_logins)
         anonymous = Caller(address=self._proxies.address(scope), limits=usual_limits(self._settings))
         if part in ("api", "metrics"):
             return self._program(scope, part, anonymous, is_open)

@@ -2,9 +2,9 @@
 
 from rag.errors import ConfigurationError
 from rag.settings import Settings
-from web.access.address import is_local
+from web.access.address import Proxies, is_local
 from web.access.keys import Keys
-from web.access.lines import Named, parse
+from web.access.visitors import Visitors
 
 
 def open_parts(settings: Settings, any_key: bool, any_login: bool) -> frozenset[str]:
@@ -21,9 +21,8 @@ def open_parts(settings: Settings, any_key: bool, any_login: bool) -> frozenset[
 def check(settings: Settings) -> None:
     """Raises ConfigurationError where nobody could use the program, or a key's or a login's line is wrong."""
     keys = Keys(settings)
-    logins = Named("LOGIN", settings.logins, parse)
-    entrance = keys.any or logins.current() or settings.user_header
-    if not entrance and not open_parts(settings, False, False):
+    visitors = Visitors(settings, Proxies(settings))
+    if not (keys.any or visitors.needed) and not open_parts(settings, False, False):
         where = f"listens on {settings.host}" + (" behind a proxy" if settings.trusted_proxies else "")
         raise ConfigurationError(
             f"The program {where}, where others reach it, and there is no key and no login. Make one (python -m web key"
