@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import Settings, domain_names
+from web.access.policy import check as check_access
 from web.logs import configure as configure_log
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def main() -> int:
         settings = Settings.from_environment()
         configure_log(settings)
         names = domain_names(settings)
+        check_access(settings)
         check_port(settings)
         check_var(settings)
         server = Background("web.server")
@@ -67,21 +69,6 @@ class Background:
         return sys.modules[self._name]
 
 
-def check_port(settings: Settings) -> None:
-    """Raises LacertaError when the address can't be listened on, before any work is done for it."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            other = settings.port + 1 if settings.port < 65535 else 7860
-            raise LacertaError(
-                f"Port {settings.port} on {settings.host} can't be used: {error.strerror}. "
-                f"Stop what uses it, or take another one: make run PORT={other}."
-            ) from error
-
-
 def check_var(settings: Settings) -> None:
     """Raises LacertaError when nothing can be written where the indexes go."""
     try:
@@ -113,47 +100,6 @@ def bring_up_to_date(settings: Settings, name: str) -> None:
     else:
         if report.embedded or report.failures:
             print(report.table(), flush=True)
-
-
-def serve(settings: Settings, server: ModuleType) -> None:
-    """Serves until stopped; models and indexes are opened beside the first visitors' page."""
-    import uvicorn
-
-    from rag.answer import Engine
-    from web.stopping import GracefulServer
-
-    engine = Engine(settings)
-    try:
-        app = server.create(engine)
-        # Open pages hold a connection each; once no answer is being written they must not hold up the end.
-        config = uvicorn.Config(
-            app, host=settings.host, port=settings.port, log_config=None, access_log=False,
-            timeout_graceful_shutdown=2, server_header=False,
-        )  # fmt: skip
-        running = GracefulServer(config, app.state.flow)
-        greeting = threading.Thread(target=greet, args=(settings, running, engine), daemon=True)
-        greeting.start()
-        try:
-            running.run()
-        finally:
-            running.should_exit = True
-            # What is being opened can't be closed yet.
-            greeting.join()
-    finally:
-        engine.close()
-
-
-def greet(settings: Settings, running: "uvicorn.Server", engine: "Engine") -> None:
-    """Says where the page is once it is there, and only then takes time from it to open models and indexes."""
-    while not running.started:
-        if running.should_exit:
-            return
-        time.sleep(0.02)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(f"Lacerta is on http://{host}:{settings.port} (Ctrl-C stops it)", flush=True)
-    engine.warm_up()
-    gc.freeze()
-    gc.enable()
 
 
 if __name__ == "__main__":
