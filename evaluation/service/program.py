@@ -160,4 +160,3 @@ def _signal(process: int, number: int) -> None:
     except ProcessLookupError:
         # Ended by itself in the meantime.
         return
-
