@@ -32,6 +32,7 @@ from tests.chat_server import ChatServer, says
 from tests.doubles import ScriptedChat
 from tests.test_answer import TEXTS, ground  # noqa: F401  (a fixture)
 from web import api, server
+from web.access.caller import Caller
 from web.api.chat import data, read
 from web.api.feedback import Store
 from web.api.schemas import (
@@ -273,7 +274,7 @@ def test_a_request_becomes_a_question(service: Service) -> None:
     wishes = {"temperature": 0, "max_tokens": 9, "max_completion_tokens": 8, "stop": "END", "seed": -1}
     options = {"language": "hu", "filters": {"language": "en"}}
     body = ChatRequest.model_validate(ask(wishes, model=SCRIPTED, lacerta=options))
-    assert read(api.Service(service.engine, 1.0), body).question == Question(
+    assert read(api.Service(service.engine, 1.0), body, Caller()).question == Question(
         HOW_LONG,
         "guide",
         language="hu",

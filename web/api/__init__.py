@@ -24,8 +24,11 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody, "description": text}
     for status, text in (
         (400, "Something about the request is wrong"),
+        (401, "A key is needed, or the one sent is not known"),
+        (403, "This is not allowed here"),
         (404, "There is no such model or domain"),
         (413, "The body is too large"),
+        (429, "Too much was asked for; Retry-After says in how many seconds there is room again"),
         (500, "Something went wrong here"),
         (503, "The domain has no index yet, or it can't be read"),
     )
@@ -76,6 +79,9 @@ class Api(FastAPI):
             for name in ("HTTPValidationError", "ValidationError"):
                 schema["components"]["schemas"].pop(name, None)
             schema["servers"] = [{"url": "/v1"}]
+            schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            # Where the interface is open to anyone none is needed.
+            schema["security"] = [{"key": []}, {}]
         return schema
 
 

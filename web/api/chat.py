@@ -16,9 +16,10 @@ from starlette.types import Send
 from rag.models import estimate_tokens
 from rag.report import answer_fields
 from rag.types import Answer, Event, Failed, Finished, Question, Sampling, Token, Turn, Waiting
+from web.access.caller import Caller
 from web.api.errors import ApiError, failed
 from web.api.schemas import ChatCompletion, ChatRequest, Details
-from web.api.service import Service
+from web.api.service import CallerOf, Service
 
 _MOST_TURNS = 100
 _MOST_CHARACTERS = 200_000
@@ -71,9 +72,9 @@ def routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["chat"])
 
     @router.post("/chat/completions", response_model=ChatCompletion, responses={200: _STREAMED})
-    async def create_chat_completion(body: ChatRequest, request: Request) -> Response:
+    async def create_chat_completion(body: ChatRequest, request: Request, caller: CallerOf) -> Response:
         """Asks a domain. The answer is written from its documents alone, and checked against them."""
-        asked = read(service, body)
+        asked = read(service, body, caller)
 
         def ask(cancelled: Any) -> Any:
             return service.engine.stream(asked.question, cancelled)
@@ -96,9 +97,9 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def read(service: Service, body: ChatRequest) -> Asked:
+def read(service: Service, body: ChatRequest, caller: Caller) -> Asked:
     """The question that a request holds. Raises ApiError."""
-    domain, model = service.named(body.model)
+    domain, model = service.named(body.model, caller)
     spoken = [message for message in body.messages if message.role in ("user", "assistant")]
     if not spoken or spoken[-1].role != "user":
         raise ApiError(400, "invalid_value", "The last message should be the user's: it is the question.", "messages")

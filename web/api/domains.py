@@ -7,10 +7,11 @@ from fastapi import APIRouter
 from ingest.report import load_report
 from rag.errors import IndexUnavailable
 from rag.index import Manifest, current_version, domain_index_folder
+from web.access.caller import Caller
 from web.api.errors import failed
 from web.api.schemas import IngestStatus, ModelList
 from web.api.schemas import Model as ModelSchema
-from web.api.service import Service
+from web.api.service import CallerOf, Service
 
 _COUNTS = ("added", "updated", "unchanged", "removed", "renamed", "failed", "embedded")
 
@@ -20,29 +21,30 @@ def routes(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.get("/models", response_model=ModelList, tags=["models"])
-    async def list_models() -> Any:
+    async def list_models(caller: CallerOf) -> Any:
         """Every domain, and every domain with each of the models that can answer it."""
-        return {"object": "list", "data": await service.computations.run(_models, service)}
+        return {"object": "list", "data": await service.computations.run(_models, service, caller)}
 
     @router.get("/models/{model:path}", response_model=ModelSchema, tags=["models"])
-    async def retrieve_model(model: str) -> Any:
+    async def retrieve_model(model: str, caller: CallerOf) -> Any:
         """One of them."""
-        domain, _ = service.named(model)
+        domain, _ = service.named(model, caller)
         return await service.computations.run(_model, service, model, domain)
 
     @router.get("/ingest/{domain}", response_model=IngestStatus, tags=["domains"])
-    async def ingest_status(domain: str) -> Any:
+    async def ingest_status(domain: str, caller: CallerOf) -> Any:
         """What the last ingest did that made the version which serves now. Names no document."""
-        return await service.computations.run(_status, service, service.domain(domain, None))
+        return await service.computations.run(_status, service, service.domain(domain, caller, None))
 
     return router
 
 
-def _models(service: Service) -> list[dict[str, Any]]:
-    names = [(domain, domain) for domain in service.engine.domains]
+def _models(service: Service, caller: Caller) -> list[dict[str, Any]]:
+    domains = service.domains(caller)
+    names = [(domain, domain) for domain in domains]
     # In the order in which they are tried.
     models = list(reversed(service.models))
-    names += [(f"{domain}@{model}", domain) for domain in service.engine.domains for model in models]
+    names += [(f"{domain}@{model}", domain) for domain in domains for model in models]
     return [_model(service, name, domain) for name, domain in names]
 
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 
 from web.api.errors import ApiError
 from web.api.schemas import FeedbackKept, FeedbackRequest
-from web.api.service import Given, Service
+from web.api.service import CallerOf, Given, Service
 
 _LOG = logging.getLogger(__name__)
 _MOST_ROWS = 100_000
@@ -58,12 +58,15 @@ def routes(service: Service) -> APIRouter:
     store = Store(service.settings.var / "feedback.sqlite")
 
     @router.post("/feedback", response_model=FeedbackKept)
-    async def give_feedback(body: FeedbackRequest) -> Any:
+    async def give_feedback(body: FeedbackRequest, caller: CallerOf) -> Any:
         """Rates an answer; a second rating takes the place of the first."""
         if not service.settings.feedback:
             raise ApiError(403, "feedback_off", "Feedback is switched off here (LACERTA_FEEDBACK=false).")
+        given = service.given(body.id)
+        if given and given.domain not in service.domains(caller):
+            raise ApiError(404, "not_found", f"There is no answer {body.id}.", "id")
         try:
-            await service.computations.run(store.keep, body.id, body.rating, body.comment, service.given(body.id))
+            await service.computations.run(store.keep, body.id, body.rating, body.comment, given)
         except (sqlite3.Error, OSError) as error:
             _LOG.error("Feedback can't be kept: %s", error)
             raise ApiError(503, "feedback_unavailable", "Feedback can't be kept now.") from error

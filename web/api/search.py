@@ -12,7 +12,7 @@ from rag.report import search_fields
 from rag.types import Question
 from web.api.errors import failed
 from web.api.schemas import SearchRequest, SearchResult
-from web.api.service import Service
+from web.api.service import CallerOf, Service
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ def routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["search"])
 
     @router.post("/search", response_model=SearchResult)
-    async def search(body: SearchRequest) -> Any:
+    async def search(body: SearchRequest, caller: CallerOf) -> Any:
         """The same as `python -m rag search DOMAIN QUERY --json`."""
         question = Question(
-            body.query, service.domain(body.domain), interface_language=body.language, filters=body.filters
+            body.query, service.domain(body.domain, caller), interface_language=body.language, filters=body.filters
         )
         return await service.computations.run(_search, service, question, body.k)
 

@@ -3,10 +3,15 @@
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
 
 from rag.answer import Engine
 from rag.models import model_names, public_name
+from rag.settings import Domain
 from rag.types import Answer
+from web.access.caller import Caller, caller_of
 from web.api.errors import ApiError
 from web.api.work import Pool
 
@@ -14,6 +19,8 @@ from web.api.work import Pool
 _ANSWERS = 32
 _COMPUTATIONS = 4
 _REMEMBERED = 10_000
+CallerOf = Annotated[Caller, Depends(caller_of)]
+"""Who sent a request, as a parameter of its route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +48,30 @@ class Service:
         self._lock = threading.Lock()
         self._given: OrderedDict[str, Given] = OrderedDict()
 
-    def named(self, model: str) -> tuple[str, str]:
+    def domains(self, caller: Caller) -> dict[str, Domain]:
+        """Those that are there for a caller."""
+        return caller.visible(self.engine.domains)
+
+    def named(self, model: str, caller: Caller) -> tuple[str, str]:
         """`domain` or `domain@model` as the domain and the settings' name of the model, empty for any of them.
 
-        Raises ApiError.
+        Raises ApiError, also for a domain that the caller does not see.
         """
-        if model in self.engine.domains:
+        domains = self.domains(caller)
+        if model in domains:
             return model, ""
         domain, sign, name = model.partition("@")
-        if domain in self.engine.domains and sign and name in self.models:
+        if domain in domains and sign and name in self.models:
             return domain, self.models[name]
         raise ApiError(
             404, "model_not_found", f"The model {model[:100]!r} does not exist. GET /v1/models lists them.", "model"
         )
 
-    def domain(self, name: str, parameter: str | None = "domain") -> str:
-        """The name of a domain. Raises ApiError for another one."""
-        if name not in self.engine.domains:
-            known = ", ".join(self.engine.domains) or "none"
+    def domain(self, name: str, caller: Caller, parameter: str | None = "domain") -> str:
+        """The name of a domain. Raises ApiError for another one, also for one that the caller does not see."""
+        domains = self.domains(caller)
+        if name not in domains:
+            known = ", ".join(domains) or "none"
             raise ApiError(404, "unknown_domain", f"There is no domain {name[:100]!r}. Domains: {known}.", parameter)
         return name
 
