@@ -24,6 +24,7 @@ COMMANDS = {
     "backup": Command("web.backup", "indexes, caches, fetched documents and feedback in one file, while all runs"),
     "doctor": Command("web.doctor", "what is installed and ready, and how to mend what is not"),
     "key": Command("web.access.key_command", "keys for programs: add, list, remove"),
+    "login": Command("web.access.login_command", "logins for people: add, password, list, remove"),
     "mcp": Command("web.mcp", "the domains as tools of a desktop assistant, over standard input and output"),
     "restore": Command("web.restore", "what a backup holds, brought back"),
 }

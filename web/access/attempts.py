@@ -18,8 +18,8 @@ class Attempts:
 
     def wait(self, key: str) -> float:
         """Seconds until another one may be made; 0 where it may be made now."""
-        made = self._made.get(key, ())
-        if len(made) < self._most:
+        made = self._made.get(key)
+        if made is None or len(made) < self._most:
             return 0.0
         return max(0.0, made[0] + self._seconds - self._clock())
 

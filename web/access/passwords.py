@@ -5,8 +5,8 @@ import binascii
 import hashlib
 import hmac
 import secrets
+import unicodedata
 
-KIND = "scrypt"
 SHORTEST, LONGEST = 10, 1000
 """Characters of a password."""
 # Block size and parallelism as RFC 7914 advises; the cost takes 32 MiB and about a tenth of a second.
@@ -41,7 +41,15 @@ NOBODY = f"{_COST}:{_BLOCK}:{_PARALLEL}:{'A' * 22}:{'A' * 43}"
 def _scrypt(password: str, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
     # Twice what RFC 7914 says it takes.
     memory = 2 * 128 * block * (cost + parallel)
-    return hashlib.scrypt(password.encode(), salt=salt, n=cost, r=block, p=parallel, maxmem=memory, dklen=_BYTES)
+    return hashlib.scrypt(
+        unicodedata.normalize("NFC", password).encode(),
+        salt=salt,
+        n=cost,
+        r=block,
+        p=parallel,
+        maxmem=memory,
+        dklen=_BYTES,
+    )
 
 
 def _text(value: bytes) -> str:

@@ -25,14 +25,14 @@ from web.front import Scope
 
 COOKIE = "lacerta_visitor"
 COOKIE_SECONDS = 30 * 24 * 3600
-_KIND = "scrypt:"
+KIND = "scrypt:"
 _SECRET_BYTES = 32
 
 
 def parse_login(variable: str, text: str) -> Line:
     """A login's line. Raises ConfigurationError."""
     line = parse(variable, text)
-    if not line.check.reveal().startswith(_KIND) or line.check.reveal().count(":") != 5:
+    if not line.check.reveal().startswith(KIND) or line.check.reveal().count(":") != 5:
         raise ConfigurationError(f"{variable} should begin with scrypt: and be made by python -m web login add NAME.")
     return line
 
@@ -70,7 +70,7 @@ class Visitors:
     def check(self, name: str, password: str) -> bool:
         """Whether somebody may log in. Takes a tenth of a second and 32 MiB, also where there is no such login."""
         line = self._logins.current().get(name)
-        kept = line.check.reveal().removeprefix(_KIND) if line else NOBODY
+        kept = line.check.reveal().removeprefix(KIND) if line else NOBODY
         return is_password(password, kept) and line is not None
 
     def cookie(self, name: str) -> str:
