@@ -1,18 +1,22 @@
 """From a question to a streamed, cited answer: the whole way, with everything that is opened once and shared."""
 
 import logging
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rag import extractive
+from rag.answer_cache import AnswerCache, Kept, Key
 from rag.cite import Checked, check
 from rag.conversation import Memory, carry_over, condensed, needs_context
 from rag.conversation.courtesy import courtesy
 from rag.denial import declines, without_the_word
 from rag.errors import ConfigurationError, IndexUnavailable, LacertaError, ModelUnavailable
 from rag.filters import allowed_documents
+from rag.gate import Gate
 from rag.generate import Reply, Writer
 from rag.index import Index, current_version
 from rag.languages import OTHER, detect
@@ -27,7 +31,7 @@ from rag.retrieve import retrieve
 from rag.settings import LANGUAGES, Domain, Settings
 from rag.shared import Shared
 from rag.text import normalise
-from rag.types import Answer, Embedder, Event, Failed, Finished, Question, Retrieval, Retrieved, Token
+from rag.types import Answer, Embedder, Event, Failed, Finished, Question, Retrieval, Retrieved, Token, Waiting
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -37,6 +41,9 @@ _LOG = logging.getLogger(__name__)
 # What a model may take to make a follow-up whole, before the words of the last question are carried over instead.
 _CONDENSE_SECONDS = 8.0
 _CONDENSE_CHARACTERS = 400
+# How often who waits for the answer to the same question looks whether to go on waiting, and when it first says so.
+_TICK_SECONDS = 0.05
+_SILENT_SECONDS = 0.5
 
 
 class QuestionFailed(LacertaError):
@@ -49,7 +56,10 @@ class QuestionFailed(LacertaError):
 
 @dataclass(slots=True)
 class _Asked:
-    """A question on its way to an answer. `searched` is what is searched for in place of what was asked."""
+    """A question on its way to an answer. `searched` is what is searched for in place of what was asked.
+
+    `whole` tells that nothing was left out or failed on the way: asked again, the answer would be no better.
+    """
 
     question: Question
     domain: Domain
@@ -57,6 +67,7 @@ class _Asked:
     cancelled: Callable[[], bool]
     started: float
     searched: str = ""
+    whole: bool = True
 
     @property
     def text(self) -> str:
@@ -76,6 +87,8 @@ class Engine:
         self._models = ModelCache(settings)
         self._chain = Chain(model_names(settings), self._models)
         self._memory = Memory()
+        self._answers = AnswerCache(settings.cached_answers)
+        self._gate = Gate(settings.threads or os.cpu_count() or 1)
 
     def search(self, question: Question, limit: int = 10) -> Retrieval:
         """The `limit` best passages for a question. Raises LacertaError where it can't be asked or there is no index.
@@ -136,7 +149,10 @@ class Engine:
         return self._shared.embedder()
 
     def warm_up(self) -> None:
-        """Opens the embedder, the indexes there are and the model that answers first, so that nobody waits."""
+        """Opens the embedder, the indexes there are and the model that answers first, so that nobody waits.
+
+        From then on new versions of the indexes are opened as they come.
+        """
         self._shared.embedder().embed_query("warm")
         for name in self.domains:
             if current_version(self.settings, name) is not None:
@@ -145,6 +161,7 @@ class Engine:
                         pass
                 except IndexUnavailable as error:
                     _LOG.warning("%s", error)
+        self._shared.follow()
         first = model_names(self.settings)[0]
         if first != EXTRACTIVE:
             # A client of a server sends nothing yet, but what it imports takes seconds.
@@ -192,12 +209,51 @@ class Engine:
             prompts = self._shared.prompts(domain.name, question.interface_language)
             raise QuestionFailed("language", prompts.message("other_language"))
         asked = _Asked(question, domain, self._shared.prompts(domain.name, language), cancelled, started)
+        retrieval: Retrieval | None = None
         with self._shared.index(domain.name) as index:
-            retrieval: Retrieval | None = None
-            for retrieval in self._found(asked, detected if detected != OTHER else language, index):
-                yield Retrieved(retrieval, asked.searched)
-            documents = len(index.manifest.documents)
+            key = Key.of(question, index.manifest.version)
+            kept = None if question.fresh else self._answers.get(key)
+            if kept is None:
+                for retrieval in self._found(asked, detected if detected != OTHER else language, index):
+                    yield Retrieved(retrieval, asked.searched)
+                documents = len(index.manifest.documents)
+        if kept is not None:
+            yield kept.retrieved
+            yield from _replayed(kept, started)
+            return
         assert retrieval is not None
+        written = None if question.fresh else self._answers.begin(key)
+        if written is not None:
+            yield from self._awaited(written, cancelled)
+            if kept := self._answers.get(key):
+                yield from _replayed(kept, started)
+                return
+        try:
+            for event in self._answer(asked, retrieval, documents):
+                if isinstance(event, Finished) and asked.whole and not cancelled():
+                    self._answers.keep(key, Retrieved(retrieval, asked.searched), event.answer)
+                yield event
+        finally:
+            # Where it came to nothing, those who wait go on alone.
+            if written is None and not question.fresh:
+                self._answers.end(key)
+
+    def _awaited(self, written: threading.Event, cancelled: Callable[[], bool]) -> Iterator[Waiting]:
+        """Waits for the answer that somebody is given to the same question, no longer than for a model."""
+        began = time.perf_counter()
+        said = False
+        while not written.wait(_TICK_SECONDS) and not cancelled():
+            waited = time.perf_counter() - began
+            if waited > self.settings.model_timeout:
+                return
+            if not said and waited > _SILENT_SECONDS:
+                said = True
+                yield Waiting(1)
+
+    def _answer(self, asked: _Asked, retrieval: Retrieval, documents: int) -> Iterator[Token | Waiting | Finished]:
+        """What is said to what was found; `documents` are how many the index holds."""
+        question, domain, started, cancelled = asked.question, asked.domain, asked.started, asked.cancelled
+        language = asked.prompts.language
         timings = {**retrieval.timings, "retrieval": time.perf_counter() - started}
         refused = Checked(refusal(domain, asked.prompts, documents, retrieval.hits), (), ())
 
@@ -232,6 +288,7 @@ class Engine:
                 timings.setdefault("first_token", time.perf_counter() - started)
             yield event
         reply = writer.reply
+        asked.whole &= not (reply.generation.failures or reply.generation.interrupted or reply.wrong_language)
         notices = _notices(reply.generation, asked.prompts)
         model = public_name(reply.generation.model)
         if cancelled():
@@ -242,7 +299,8 @@ class Engine:
             else:
                 passages = reply.prompt.passages
                 text = plain(without_the_word(reply.text), addresses(hit.chunk.text for hit in passages))
-                checked = sourced(check(text, passages, language))
+                with self._gate:
+                    checked = sourced(check(text, passages, language))
                 notices += _doubts(checked, reply, retrieval, asked)
                 answer = finished(checked, reply, notices, model)
             writer.remember(answer.answer.text)
@@ -251,7 +309,8 @@ class Engine:
         if cancelled():
             yield finished(Checked("", (), ()), reply, notices, model)
             return
-        checked = extractive.answer(asked.text, retrieval, self._shared.embedder())
+        with self._gate:
+            checked = extractive.answer(asked.text, retrieval, self._shared.embedder())
         if not checked.text:
             yield finished(refused, reply, notices)
             return
@@ -288,6 +347,8 @@ class Engine:
         written = self._chain.complete(
             condense, asked.cancelled, _CONDENSE_SECONDS, _CONDENSE_CHARACTERS, question.model
         )
+        # Late or failed, or there is no model to do it.
+        asked.whole = bool(written) or not self._chain or question.model == EXTRACTIVE
         understood = condensed(plain(written), question.text, language) if written else ""
         if understood and understood != asked.searched and not asked.cancelled():
             asked.searched = understood
@@ -300,18 +361,19 @@ class Engine:
             documents = allowed_documents(question.filters, index.manifest)
         except ConfigurationError as error:
             raise QuestionFailed("filter", str(error)) from error
-        return retrieve(
-            normalise(text),
-            language,
-            index,
-            self._shared.embedder(),
-            self._shared.glossaries[domain.name],
-            domain.retrieval,
-            limit,
-            documents,
-            self._shared.reranker(),
-            join,
-        )
+        with self._gate:
+            return retrieve(
+                normalise(text),
+                language,
+                index,
+                self._shared.embedder(),
+                self._shared.glossaries[domain.name],
+                domain.retrieval,
+                limit,
+                documents,
+                self._shared.reranker(),
+                join,
+            )
 
     def _courtesy(self, domain: Domain, kind: str, language: str, started: float) -> Finished:
         prompts = self._shared.prompts(domain.name, language)
@@ -334,6 +396,13 @@ class Engine:
         if len(question.text) > limit:
             message = prompts.message("too_long", length=len(question.text), limit=limit)
             raise QuestionFailed("too_long", message)
+
+
+def _replayed(kept: Kept, started: float) -> Iterator[Token | Finished]:
+    """An answer that was given before, as the answer to a question of now."""
+    seconds = time.perf_counter() - started
+    yield Token(kept.answer.text)
+    yield Finished(replace(kept.answer, timings={"first_token": seconds, "total": seconds}))
 
 
 def _spoken_before(question: Question) -> str:

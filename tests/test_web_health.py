@@ -56,18 +56,21 @@ def test_a_domain_without_an_index_is_named(engine, place) -> None:
 
 @pytest.mark.parametrize("part", ["manifest.json", "table"])
 def test_an_index_that_cannot_be_opened_is_named_without_its_folder(engine, place, part) -> None:
-    engine.warm_up()
     folder = domain_index_folder(place, "guide")
     shutil.copytree(folder / "1", folder / "2")
     path = folder / "2" / part
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     (folder / "CURRENT").write_text("2\n")
+    engine.warm_up()
     with served(create(engine)) as client:
         response = client.get("/readyz")
         assert response.json()["reasons"] == [{"check": "index", "domain": "guide", "reason": "it can't be opened"}]
         assert str(place.var) not in response.text
         assert client.get("/healthz").status_code == 200
         (folder / "CURRENT").write_text("1\n")
+        assert reasons(client) == []
+        # What is open goes on serving.
+        (folder / "CURRENT").write_text("2\n")
         assert reasons(client) == []
 
 

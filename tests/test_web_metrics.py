@@ -32,7 +32,7 @@ REPLY = "The internship lasts six weeks. [1]"
 @pytest.fixture(scope="module")
 def place(ground) -> Iterator[Any]:  # noqa: F811
     """A server whose first model is scripted: its client, model and log."""
-    settings = replace(ground, models=("openai:scripted",), log="json", log_level="info")
+    settings = replace(ground, models=("openai:scripted",), log="json", log_level="info", cached_answers=0)
     engine = Engine(settings)
     chat = ScriptedChat(replies=[], calls=[])
     engine._models._models["openai:scripted"] = ChatModel("openai:scripted", chat, 3000, estimate_tokens)
@@ -175,6 +175,19 @@ def test_whoever_leaves_is_counted(place) -> None:
     found = values(metrics.render()[0].decode())
     assert found[("lacerta_questions_total", "domain=guide", "language=en", "outcome=left")] == 1
     assert found[("lacerta_answers_in_progress",)] == 0
+
+
+def test_answers_that_are_given_again_are_counted_and_cost_no_tokens(ground) -> None:  # noqa: F811
+    engine = Engine(ground)
+    metrics = Metrics(engine.settings, engine.domains)
+    observed = observe(engine, metrics, Flow(1))
+    for fresh in (False, False, False, True):
+        observed.ask(Question(QUESTION, "guide", fresh=fresh))
+    found = values(metrics.render()[0].decode())
+    results = {key[1]: value for key, value in found.items() if key[0] == "lacerta_cache_total"}
+    assert results == {"result=hit": 2, "result=miss": 1, "result=fresh": 1}
+    assert not any(key[0] == "lacerta_tokens_total" for key in found)
+    engine.close()
 
 
 def test_a_failure_is_counted_by_its_code(place) -> None:

@@ -46,6 +46,7 @@ class Metrics:
         self._domains = frozenset(domains)
         self._models = frozenset(public_name(name) for name in (*settings.models, "extractive"))
         self._names: set[str] = set()
+        self._caching = settings.cached_answers > 0
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"lacerta_{name}", text, labels, registry=self.registry)
@@ -58,6 +59,7 @@ class Metrics:
         self._failures = counter("question_failures", "Questions that failed, by code.", "domain", "code")
         self._searches = counter("searches", "Searches without an answer.", "domain", "outcome")
         self._answers = counter("answers", "Answers by what wrote them.", "model")
+        self._cache = counter("cache", "Answers by whether one of before was given again.", "result")
         self._model_failures = counter("model_failures", "Models that did not answer.", "model", "reason")
         self._tokens = counter("tokens", "Tokens of prompts and completions.", "model", "kind")
         self._unsupported = counter("unsupported_sentences", "Sentences that no passage bears out.", "domain")
@@ -68,6 +70,18 @@ class Metrics:
             "queue_position", "Generations before a question's own when it began to wait.", buckets=_POSITIONS
         )
         self.active = Gauge("lacerta_answers_in_progress", "Answers being written.", registry=self.registry)
+        self._refusals = counter("refusals", "Requests for which there was no place or no budget.", "reason")
+        self._places = Gauge(
+            "lacerta_places_in_use", "Requests that are worked on.", ["kind"], registry=self.registry,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+        limits = Gauge(
+            "lacerta_places", "Requests that can be worked on at once.", ["kind"], registry=self.registry,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+        for kind, most in (("answer", settings.concurrent_answers), ("search", settings.concurrent_searches)):
+            limits.labels(kind).set(most)
+            self._places.labels(kind).set(0)
         self.registry.register(_Indexes(settings, domains))
         ProcessCollector(registry=self.registry)
 
@@ -86,8 +100,20 @@ class Metrics:
         self._searches.labels(self.domain(domain), outcome).inc()
         self._time(seconds)
 
+    def refused(self, code: str) -> None:
+        self._refusals.labels(self._bounded(code)).inc()
+
+    def places(self, kind: str, by: int) -> None:
+        """So many requests more, or fewer, are worked on."""
+        self._places.labels(kind).inc(by)
+
     def waiting(self, position: int) -> None:
         self._positions.observe(position)
+
+    def cache(self, result: str) -> None:
+        """An answer: `hit` where it was given before, `miss`, or `fresh` where a new one was asked for."""
+        if self._caching:
+            self._cache.labels(result).inc()
 
     def answer(self, domain: str, answer: Answer) -> None:
         """What a finished answer tells of itself."""

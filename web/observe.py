@@ -78,6 +78,8 @@ class _Observed:
         self._metrics.question(question.domain, language, outcome)
         if answer:
             self._metrics.answer(question.domain, answer)
+            if not answer.courtesy:
+                self._metrics.cache("hit" if answer.cached else "fresh" if question.fresh else "miss")
         code = last.code if isinstance(last, Failed) else "internal" if outcome == "failed" else ""
         if code:
             self._metrics.failure(question.domain, code)
@@ -96,6 +98,7 @@ class _Observed:
             usage = answer.usage
             fields |= {
                 "model": answer.model,
+                "cached": answer.cached,
                 "confidence": round(answer.confidence, 3),
                 "citations": len(answer.citations),
                 "timings": {stage: round(value, 3) for stage, value in answer.timings.items()},
