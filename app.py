@@ -1,45 +1,51 @@
-"""The one process: brings every domain's index up to date, then serves the page on one port. `python app.py`"""
+"""Brings every domain's index up to date, then serves the page on one port. `python app.py`"""
 
 import gc
 import os
-import socket
 import sys
 import tempfile
 import threading
-import time
+from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import Settings, domain_names
+from web import serving
 from web.access.policy import check as check_access
 from web.logs import configure as configure_log
-
-if TYPE_CHECKING:
-    import uvicorn
-
-    from rag.answer import Engine
 
 # Read by gradio and chromadb when they are imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["ANONYMIZED_TELEMETRY"] = "False"
 
 
-def main() -> int:
-    """0 when stopped by a person, 1 when it can't serve, 2 when a setting is wrong."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """0 when stopped by a person, 1 when it can't serve, 2 when a setting is wrong.
+
+    The arguments are those that the program gives to one of its own processes.
+    """
     # A tenth of the start would go into looking for garbage among modules that stay.
     gc.disable()
     try:
+        if arguments[:1] == [serving.COMMAND]:
+            from web.processes import child
+
+            child(arguments[1:])
+            return 0
         settings = Settings.from_environment()
         configure_log(settings)
         names = domain_names(settings)
         check_access(settings)
-        check_port(settings)
+        sockets = serving.bind(settings)
         check_var(settings)
-        server = Background("web.server")
+        server = Background("web.server") if settings.processes == 1 else None
         for name in names:
             bring_up_to_date(settings, name)
-        serve(settings, server.module())
+        if server is None:
+            from web.processes import Processes
+
+            return Processes(settings, sockets).run()
+        serving.serve(settings, server.module(), sockets, lambda _: print(serving.greeting(settings), flush=True))
     except LacertaError as error:
         print(f"lacerta: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
@@ -103,7 +109,7 @@ def bring_up_to_date(settings: Settings, name: str) -> None:
 
 
 if __name__ == "__main__":
-    code = main()
+    code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
     # Without the interpreter's own end: it aborts where a library's thread is still busy in native code.

@@ -93,9 +93,14 @@ class GracefulServer(uvicorn.Server):
             self._flow.cut.set()
             self.should_exit = True
             self.force_exit = sig == signal.SIGINT
-            return
-        self._flow.stopping.set()
-        threading.Thread(target=self._stop, name="stopping", daemon=True).start()
+        else:
+            self.stop()
+
+    def stop(self) -> None:
+        """As the first signal does; no more where it was told already."""
+        if not self._flow.stopping.is_set():
+            self._flow.stopping.set()
+            threading.Thread(target=self._stop, name="stopping", daemon=True).start()
 
     def _stop(self) -> None:
         self._flow.drain()
