@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 import anyio
 import anyio.from_thread
 import anyio.to_thread
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.transport_security import TransportSecuritySettings
@@ -30,8 +31,10 @@ from rag.answer import Engine, QuestionFailed
 from rag.errors import LacertaError
 from rag.index import current_version
 from rag.pages import PageNotFound
+from rag.settings import Domain as DomainSettings
 from rag.settings import Settings
 from rag.types import Answer, Event, Failed, Finished, Question, Retrieved, Waiting
+from web.access.caller import Caller, caller_of
 from web.mcp_results import Domain, Domains, Found, OpenedPage, Reply
 
 _LOG = logging.getLogger(__name__)
@@ -56,15 +59,25 @@ Value = TypeVar("Value")
 
 
 class Tools:
-    """What an assistant can call. Every method raises ToolError, with a sentence for whoever reads it."""
+    """What an assistant can call. Every method raises ToolError, with a sentence for whoever reads it.
 
-    def __init__(self, engine: Engine) -> None:
+    `own`: whoever runs the program calls, for whom every domain is there.
+    """
+
+    def __init__(self, engine: Engine, own: bool) -> None:
         self._engine = engine
+        self._own = own
         self._threads = anyio.CapacityLimiter(_THREADS)
 
-    async def list_domains(self) -> Domains:
+    def domains(self, request: Any) -> dict[str, DomainSettings]:
+        """The domains that are there for whoever sent a request, None where it is not known."""
+        if self._own:
+            return dict(self._engine.domains)
+        return (Caller() if request is None else caller_of(request)).visible(self._engine.domains)
+
+    async def list_domains(self, context: Context[Any, Any]) -> Domains:
         """The domains whose documents can be searched, with what they are about and examples of questions."""
-        settings, domains = self._engine.settings, self._engine.domains
+        settings, domains = self._engine.settings, self.domains(context.request_context.request)
         return Domains(
             domains=[Domain.of(item, current_version(settings, name) is not None) for name, item in domains.items()]
         )
@@ -73,6 +86,7 @@ class Tools:
         self,
         domain: DomainName,
         query: Annotated[str, Field(description="A question, or a few words.")],
+        context: Context[Any, Any],
         k: Annotated[int, Field(ge=1, le=50, description="How many passages.")] = 10,
         filters: Annotated[
             dict[str, str] | None,
@@ -86,7 +100,7 @@ class Tools:
 
         `confidence`, from 0 to 1, tells how sure it is that they answer the query.
         """
-        self._check(domain)
+        self._check(domain, context)
         question = Question(query, domain, filters=filters or {})
         return Found.of(domain, await self._run(domain, lambda _: self._engine.search(question, k)))
 
@@ -101,7 +115,7 @@ class Tools:
         `[1]` in the text stands for the citation of that number, `[?]` behind a sentence that no passage bears out.
         Where `answerable` is false the documents hold no answer.
         """
-        self._check(domain)
+        self._check(domain, context)
 
         def answer(cancelled: Callable[[], bool]) -> Answer:
             told, events = time.monotonic(), 0
@@ -123,19 +137,21 @@ class Tools:
         self,
         domain: DomainName,
         source: Annotated[str, Field(description="The document, as `source` of a passage or citation names it.")],
+        context: Context[Any, Any],
         page: Annotated[int, Field(ge=1, description="Number of the page, from 1.")] = 1,
         start: Annotated[int, Field(ge=0, description="Character to start at, where a page is very long.")] = 0,
     ) -> OpenedPage:
         """The text of a page of a document, as it was indexed: without running heads and pictures."""
-        self._check(domain)
+        self._check(domain, context)
         opened = await self._run(domain, lambda _: self._engine.open_page(domain, source, page))
         if start and start >= len(opened.text):
             raise ToolError(f"The page has {len(opened.text)} characters; start should be below, is now {start}.")
         return OpenedPage.of(domain, opened, start, _PAGE_CHARACTERS)
 
-    def _check(self, domain: str) -> None:
-        if domain not in self._engine.domains:
-            known = ", ".join(self._engine.domains) or "none"
+    def _check(self, domain: str, context: Context[Any, Any]) -> None:
+        domains = self.domains(context.request_context.request)
+        if domain not in domains:
+            known = ", ".join(domains) or "none"
             raise ToolError(f"There is no domain {domain[:_SHOWN_CHARACTERS]!r}. Domains: {known}.")
 
     async def _run(self, domain: str, work: Callable[[Callable[[], bool]], Value]) -> Value:
@@ -182,19 +198,28 @@ class Server(MCPServer[None]):
 Lifespan = Callable[[MCPServer[None]], AbstractAsyncContextManager[None]]
 
 
-def service(engine: Engine, lifespan: Lifespan | None = None) -> Server:
-    """The server, to be run on any transport."""
-    domains = ", ".join(f"{name} ({domain.title['en']})" for name, domain in engine.domains.items()) or "none yet"
+def service(engine: Engine, own: bool, lifespan: Lifespan | None = None) -> Server:
+    """The server, to be run on any transport; `own` as of `Tools`."""
+    tools = Tools(engine, own)
+
+    async def instruct(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """What an assistant is told first names the domains that are there for it."""
+        result = await call_next(ctx)
+        if isinstance(result, dict) and "instructions" in result:
+            domains = tools.domains(ctx.request).items()
+            listed = ", ".join(f"{name} ({domain.title['en']})" for name, domain in domains) or "none yet"
+            result["instructions"] = _INSTRUCTIONS.format(domains=listed)
+        return result
+
     # The constructor gives a root logger without handlers one of its own; the program's logs are not its business.
     kept = logging.NullHandler()
     logging.getLogger().addHandler(kept)
     try:
-        server = Server("lacerta", "Lacerta", instructions=_INSTRUCTIONS.format(domains=domains), lifespan=lifespan)
+        server = Server("lacerta", "Lacerta", instructions=_INSTRUCTIONS, lifespan=lifespan, middleware=[instruct])
     finally:
         logging.getLogger().removeHandler(kept)
     # At INFO it repeats what callers wrote.
     logging.getLogger("mcp").setLevel(logging.WARNING)
-    tools = Tools(engine)
     server.add_tool(tools.search, title="Search documents", annotations=_READING)
     server.add_tool(tools.ask, title="Ask the documents", annotations=_READING)
     server.add_tool(tools.open_page, title="Open a page", annotations=_READING)
@@ -210,7 +235,7 @@ class Endpoint:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._server = service(engine)
+        self._server = service(engine, own=False)
         self._security = _security(engine.settings)
         self._app: ASGIApp | None = None
 
@@ -263,7 +288,7 @@ def run(arguments: Sequence[str]) -> int:
     # Cancelled, the SDK waits for the next line of the input, which may never come.
     for wanted in (signal.SIGINT, signal.SIGTERM):
         signal.signal(wanted, lambda *_: os._exit(0))
-    service(engine, lifespan).run("stdio")
+    service(engine, own=True, lifespan=lifespan).run("stdio")
     # What is being opened can't be closed yet, and the assistant waits for the end.
     if not warming.is_alive():
         engine.close()
