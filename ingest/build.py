@@ -1,6 +1,7 @@
 """One new version of a domain's index in the making: read, split, embedded, written aside, checked, published."""
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,11 +20,14 @@ from ingest.split import embedding_text, split
 from ingest.vector_cache import VectorCache
 from ingest.worker import Item, Workers
 from rag.embed import embedding_fingerprint
-from rag.errors import LacertaError
+from rag.errors import IndexUnavailable, LacertaError
 from rag.index import DocumentRecord, Index, IndexWriter, Manifest, domain_index_folder, publish, versions
 from rag.languages import detect
 from rag.settings import Domain, Settings
 from rag.types import Chunk, Document, Embedder, Page
+from rag.vectors_server import VectorServer
+
+_LOG = logging.getLogger(__name__)
 
 KEPT_VERSIONS = 3
 # Chunks that are embedded and written together: large enough for the stores, small enough to overlap.
@@ -55,6 +59,9 @@ class Build:
     def publish_new_version(self, problems: Sequence[Problem], current: Manifest | None) -> Report:
         folder = domain_index_folder(self.settings, self.domain.name)
         _remove_remains(folder)
+        server = VectorServer.of(self.settings)
+        if server:
+            server.prune(self.domain.name, versions(self.settings, self.domain.name))
         created = datetime.now(UTC)
         version = created.strftime("%Y%m%dT%H%M%S%fZ")
         latest = max([current.version if current else "", *versions(self.settings, self.domain.name)])
@@ -65,7 +72,7 @@ class Build:
         building.mkdir(parents=True)
         try:
             base = folder / current.version if current and self.plan.kept else None
-            writer = IndexWriter(building, self.embedder.dimension, base, self.plan.gone)
+            writer = IndexWriter(building, self.embedder.dimension, base, self.plan.gone, server)
             try:
                 records = self._write(writer)
             except BaseException:
@@ -86,9 +93,10 @@ class Build:
                 chunks=chunks,
                 digest=_digest(record.digest for record in records),
                 removed=current.removed + writer.removed if current and base else 0,
+                store=self.settings.chroma,
             )
             if self.domain.publish.min_recall and not self.force:
-                with closing(Index.of(building, manifest)) as index:
+                with closing(Index.of(building, manifest, server)) as index:
                     check(index, self.domain, self.settings, self.embedder)
             report = self._report(problems, manifest)
             save_problems(building, (*problems, *self.failures), tuple(self.warnings), retry_marks(self.domain))
@@ -102,6 +110,12 @@ class Build:
         for old in versions(self.settings, self.domain.name)[:-KEPT_VERSIONS]:
             if old != version:
                 shutil.rmtree(folder / old, ignore_errors=True)
+        if server:
+            try:
+                server.prune(self.domain.name, versions(self.settings, self.domain.name))
+            except IndexUnavailable as error:
+                # The next ingest does it.
+                _LOG.warning("%s", error)
         return report
 
     def _report(self, problems: Sequence[Problem], manifest: Manifest) -> Report:

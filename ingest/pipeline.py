@@ -22,6 +22,7 @@ from rag.embed import embedding_fingerprint, load_embedder
 from rag.errors import LacertaError
 from rag.index import Manifest, current_version, domain_index_folder, publish, versions
 from rag.settings import Domain, Settings, load_domain
+from rag.vectors_server import VectorServer
 
 # The share of a version's chunks whose removal makes it worth building from nothing.
 _WORN = 0.3
@@ -107,7 +108,12 @@ def _run(
     current = old_manifest(folder / version) if version else None
     shape = fingerprint()
     made_by = embedding_fingerprint(embedder), shape
-    alike = current is not None and not rebuild and (current.embedder, current.splitter) == made_by
+    alike = bool(
+        current
+        and not rebuild
+        and (current.embedder, current.splitter) == made_by
+        and _stored(settings, current, folder)
+    )
     known, warnings, again = (
         load_problems(folder / version, retry_marks(domain)) if alike and version else ((), (), frozenset())
     )
@@ -122,6 +128,14 @@ def _run(
         return replace(report_of(domain.name, plan, problems, (*standing, *notes), current), dry_run=dry_run)
     build = Build(settings, domain, embedder, shape, plan, force, notes, progress, warnings=[*standing])
     return build.publish_new_version(problems, current)
+
+
+def _stored(settings: Settings, current: Manifest, folder: Path) -> bool:
+    """Whether the vectors of a version are where the settings want them. Raises IndexUnavailable if that is unknown."""
+    if current.store != settings.chroma:
+        return False
+    server = VectorServer.of(settings)
+    return server is None or server.count(folder / current.version) == current.chunks
 
 
 def _worn(plan: Plan, current: Manifest) -> bool:

@@ -29,7 +29,7 @@ _SHAPING = (
     "rag/lexical.py",
     "rag/table.py",
     "rag/text.py",
-    "rag/vectors.py",
+    "rag/vectors*.py",
 )
 
 

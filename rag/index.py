@@ -1,13 +1,14 @@
 """Index versions on disk: a folder a version, a manifest written last, a pointer swapped atomically.
 
 `var/index/<domain>/<version>/{chroma,lexical,table,manifest.json}` and `var/index/<domain>/CURRENT`. A version is
-complete when its manifest exists; it never changes afterwards.
+complete when its manifest exists; it never changes afterwards. With a vector server, `chroma` is there instead.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from rag.settings import Settings
 from rag.table import ChunkTable, ChunkTableWriter
 from rag.types import Chunk
 from rag.vectors import VectorStore
+from rag.vectors_files import FileVectors
+from rag.vectors_server import VectorServer
 
 FORMAT = 3
 _MANIFEST = "manifest.json"
@@ -57,7 +60,8 @@ class DocumentRecord:
 class Manifest:
     """What a version holds and how it was made. `created` is ISO 8601 UTC; `digest` depends on the content alone.
 
-    `removed` is the number of chunks that were removed since a version was last built from nothing.
+    `removed` is the number of chunks that were removed since a version was last built from nothing; `store` the address
+    of the server that holds the vectors, empty where they are in files.
     """
 
     domain: str
@@ -70,6 +74,7 @@ class Manifest:
     chunks: int
     digest: str
     removed: int = 0
+    store: str = ""
     format: int = FORMAT
 
     def save(self, folder: Path) -> None:
@@ -138,22 +143,27 @@ class IndexWriter:
     """Builds the indexes of a version in an empty folder, from nothing or from another version.
 
     With `base`, the folder of a version, it begins with that one's chunks, those of the documents `without` left out;
-    `removed` tells how many these were.
+    `removed` tells how many these were. Vectors go to `server`, into the folder where there is none.
     """
 
-    def __init__(self, folder: Path, dimension: int, base: Path | None = None, without: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dimension: int,
+        base: Path | None = None,
+        without: Collection[str] = (),
+        server: VectorServer | None = None,
+    ) -> None:
         self._dimension = dimension
+        table = ChunkTable(base / "table") if base else None
         if base:
-            for part in ("chroma", "lexical"):
-                shutil.copytree(base / part, folder / part)
+            shutil.copytree(base / "lexical", folder / "lexical")
         self._folder = folder
-        self._vectors = VectorStore(folder / "chroma")
+        self._vectors, gone = _begun(folder, base, table, without, server)
         self._lexical = LexicalIndex(folder / "lexical")
         self._table = ChunkTableWriter(folder / "table", dimension)
         self._count = self.removed = 0
-        if base:
-            table = ChunkTable(base / "table")
-            gone = self._vectors.remove(without) if without else []
+        if table is not None:
             kept = np.ones(len(table), bool)
             kept[table.find(gone)] = False
             self._table.copy(table, kept)
@@ -206,6 +216,22 @@ class IndexWriter:
         self._vectors.close()
 
 
+def _begun(
+    folder: Path, base: Path | None, table: ChunkTable | None, without: Collection[str], server: VectorServer | None
+) -> tuple[VectorStore, list[str]]:
+    """The vectors of a new version, which are those of `base` but for some documents, and the ids of the latter's."""
+    if server is None:
+        if base:
+            shutil.copytree(base / "chroma", folder / "chroma")
+        files = FileVectors(folder / "chroma")
+        return files, files.remove(without) if without else []
+    served = server.open(folder, writing=True)
+    if not base or table is None:
+        return served, []
+    with closing(server.open(base)) as other:
+        return served, served.take(other, table.all_chunks(), without)
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
     """An open version, read-only, shared by all questions."""
@@ -221,21 +247,28 @@ class Index:
         version = current_version(settings, domain)
         if version is None:
             raise IndexUnavailable(f'There is no index for "{domain}" yet: run make ingest DOMAIN={domain}.')
-        return cls.open_folder(domain_index_folder(settings, domain) / version, embedder_name)
+        folder = domain_index_folder(settings, domain) / version
+        return cls.open_folder(folder, embedder_name, VectorServer.of(settings))
 
     @classmethod
-    def open_folder(cls, folder: Path, embedder_name: str) -> "Index":
-        """The version in `folder`, which must hold a manifest."""
+    def open_folder(cls, folder: Path, embedder_name: str, server: VectorServer | None = None) -> "Index":
+        """The version in `folder`, which must hold a manifest, with its vectors on `server` or in files."""
         manifest = Manifest.load(folder)
+        store = server.address if server else ""
+        if manifest.store != store:
+            raise IndexUnavailable(
+                f'The vectors of "{manifest.domain}" are {_place(manifest.store)}, by LACERTA_CHROMA they should be'
+                f" {_place(store)}: run make ingest DOMAIN={manifest.domain}."
+            )
         if manifest.embedder != embedder_name:
             raise IndexUnavailable(
                 f'The index of "{manifest.domain}" was built with the embedder {manifest.embedder}, settings ask for '
                 f"{embedder_name}: run make ingest DOMAIN={manifest.domain}."
             )
-        return cls.of(folder, manifest)
+        return cls.of(folder, manifest, server)
 
     @classmethod
-    def of(cls, folder: Path, manifest: Manifest) -> "Index":
+    def of(cls, folder: Path, manifest: Manifest, server: VectorServer | None = None) -> "Index":
         """The indexes in `folder`, whose manifest may not be written yet. Raises IndexUnavailable for broken ones."""
         try:
             table = ChunkTable(folder / "table")
@@ -244,7 +277,8 @@ class Index:
                 f'The index of "{manifest.domain}" is damaged ({error}): run python -m ingest {manifest.domain}'
                 " --rebuild."
             ) from error
-        return cls(manifest, VectorStore(folder / "chroma"), LexicalIndex(folder / "lexical"), table)
+        vectors = server.open(folder) if server else FileVectors(folder / "chroma")
+        return cls(manifest, vectors, LexicalIndex(folder / "lexical"), table)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -257,3 +291,7 @@ class Index:
 
     def close(self) -> None:
         self.vectors.close()
+
+
+def _place(store: str) -> str:
+    return f"on {store}" if store else "in files"

@@ -1,17 +1,15 @@
-"""The vector store: the chunks' vectors in an embedded Chroma, one collection a language group.
+"""The vector store: the chunks' vectors in Chroma, one collection a language group.
 
-The only module that knows chromadb. One collection a language, because the best of each language are needed anyway
-and a plain query is many times faster than a filtered one. The texts stand in the table (see `table`): Chroma keeps a
-full-text index of all it is given, which costs four times the space and the time of the vectors, and reading a text
-back takes it as long as a search.
+What a store in files (`vectors_files`) and one on a server (`vectors_server`) have in common; these alone know
+chromadb. One collection a language, because the best of each language are needed anyway and a plain query is many times
+faster than a filtered one. The texts stand in the table (see `table`): Chroma keeps a full-text index of all it is
+given, which costs four times the space and the time of the vectors, and reading a text back takes it as long as a
+search.
 """
 
-import contextlib
-import sqlite3
-import struct
 import threading
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +31,6 @@ _COMPARED = 250
 _VARIABLES = 10_000
 # Filters whose chunks are remembered: listing those of 100,000 chunks takes half a second.
 _KEPT_FILTERS = 16
-_HEADER = struct.Struct("<i4Q")
 
 
 def group_of(language: str) -> str:
@@ -41,31 +38,43 @@ def group_of(language: str) -> str:
     return language if language in GROUPS else "other"
 
 
-class VectorStore:
-    """Unit vectors of chunks in `folder`. Open for writing by one process only, and never while it is written."""
+class VectorStore(ABC):
+    """Unit vectors of chunks, written by one process only.
 
-    def __init__(self, folder: Path) -> None:
-        import chromadb
-        from chromadb.config import Settings
+    `client` is one of Chroma's; the collection of a language group is named `prefix` and the group and has `metadata`.
+    """
 
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._written = self._removed = False
-        self._client: Any = chromadb.PersistentClient(folder, Settings(anonymized_telemetry=False, allow_reset=False))
-        self._collections: dict[str, Any] = {item.name: item for item in self._client.list_collections()}
+    def __init__(self, client: Any, prefix: str, metadata: dict[str, str] | None = None) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._metadata = metadata
+        found = {item.name: item for item in self._call(client.list_collections)}
+        self._collections = {group: found[prefix + group] for group in GROUPS if prefix + group in found}
         self._allowed: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
         self._lock = threading.Lock()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives back what is held; the store can't be used afterwards."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raises IndexUnavailable where the vectors can't be reached now."""
+
+    def _call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """What a function of Chroma returns."""
+        return function(*arguments, **named)
 
     def add(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
         """Adds `(n,)` chunks with their `(n, dimension)` float32 unit rows."""
         self._allowed = {}
-        self._written = True
-        largest = self._client.get_max_batch_size()
+        largest = self._batch(vectors.shape[1])
         for group in GROUPS:
             rows = [row for row, chunk in enumerate(chunks) if group_of(chunk.language) == group]
             for start in range(0, len(rows), largest):
                 batch = rows[start : start + largest]
-                self._collection(group).add(
+                self._call(
+                    self._collection(group).add,
                     ids=[chunks[row].id for row in batch],
                     embeddings=vectors[batch],
                     metadatas=[{"document_id": chunks[row].document_id} for row in batch],
@@ -74,35 +83,40 @@ class VectorStore:
     def remove(self, documents: Collection[str]) -> list[str]:
         """Removes the chunks of the documents with these ids; the ids of those chunks."""
         removed: list[str] = []
-        for group in self.counts():
+        for group, collection in self._collections.items():
             names = sorted(self._chunks_of(group, frozenset(documents)))
             for start in range(0, len(names), _VARIABLES):
-                self._collections[_name(group)].delete(ids=names[start : start + _VARIABLES])
+                self._call(collection.delete, ids=names[start : start + _VARIABLES])
             removed += names
         self._allowed = {}
-        self._removed = self._removed or bool(removed)
-        self._written = self._written or self._removed
         return removed
 
     def rows(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """The (dimension,) vectors of chunks by id, unknown ids left out."""
         found: dict[str, np.ndarray] = {}
-        for group in self.counts():
-            rows = self._collections[_name(group)].get(ids=list(names), include=["embeddings"])
+        for collection in self._collections.values():
+            rows = self._call(collection.get, ids=list(names), include=["embeddings"])
             found |= zip(rows["ids"], np.asarray(rows["embeddings"], np.float32), strict=True)
         return found
 
+    def _batch(self, dimension: int) -> int:
+        """How many vectors may be handed over at once."""
+        return int(self._call(self._client.get_max_batch_size))
+
     def _collection(self, group: str) -> Any:
-        if _name(group) not in self._collections:
-            self._collections[_name(group)] = self._client.get_or_create_collection(
-                _name(group), embedding_function=None, configuration={"hnsw": _GRAPH}
+        if group not in self._collections:
+            self._collections[group] = self._call(
+                self._client.get_or_create_collection,
+                self._prefix + group,
+                embedding_function=None,
+                configuration={"hnsw": _GRAPH},
+                metadata=self._metadata,
             )
-        return self._collections[_name(group)]
+        return self._collections[group]
 
     def counts(self) -> dict[str, int]:
         """Number of chunks by language group, groups without any left out."""
-        present = [group for group in GROUPS if _name(group) in self._collections]
-        found = {group: self._collections[_name(group)].count() for group in present}
+        found = {group: self._call(self._collections[group].count) for group in GROUPS if group in self._collections}
         return {group: count for group, count in found.items() if count}
 
     def search(
@@ -112,7 +126,7 @@ class VectorStore:
 
         Where `documents` are given, only chunks of documents with these ids count.
         """
-        if limit < 1 or _name(group) not in self._collections or (documents is not None and not documents):
+        if limit < 1 or group not in self._collections or (documents is not None and not documents):
             return []
         if documents is None:
             found = self._nearest(group, vector, limit + _TIES)
@@ -124,8 +138,12 @@ class VectorStore:
         self, group: str, vector: np.ndarray, limit: int, names: Sequence[str] | None = None
     ) -> dict[str, float]:
         """The cosines of the nearest chunks, or of the nearest with these ids, by id."""
-        found = self._collections[_name(group)].query(
-            query_embeddings=vector[np.newaxis], n_results=limit, ids=names, include=["distances"]
+        found = self._call(
+            self._collections[group].query,
+            query_embeddings=vector[np.newaxis],
+            n_results=limit,
+            ids=names,
+            include=["distances"],
         )
         return {name: 1.0 - distance for name, distance in zip(found["ids"][0], found["distances"][0], strict=True)}
 
@@ -139,7 +157,7 @@ class VectorStore:
         if not allowed:
             return {}
         if len(allowed) <= _COMPARED:
-            rows = self._collections[_name(group)].get(ids=sorted(allowed), include=["embeddings"])
+            rows = self._call(self._collections[group].get, ids=sorted(allowed), include=["embeddings"])
             cosines = np.asarray(rows["embeddings"], np.float32) @ vector
             return dict(zip(rows["ids"], cosines.tolist(), strict=True))
         nearest = self._nearest(group, vector, _LOOKED_THROUGH * limit)
@@ -159,45 +177,9 @@ class VectorStore:
         found: list[str] = []
         for start in range(0, len(names), _VARIABLES):
             where = {"document_id": {"$in": names[start : start + _VARIABLES]}}
-            found += self._collections[_name(group)].get(where=where, include=[])["ids"]
+            found += self._call(self._collections[group].get, where=where, include=[])["ids"]
         with self._lock:
             while len(self._allowed) >= _KEPT_FILTERS:
                 del self._allowed[next(iter(self._allowed))]
             self._allowed[group, documents] = frozenset(found)
         return frozenset(found)
-
-    def close(self) -> None:
-        """Gives the files back; the store can't be used afterwards."""
-        self._collections = {}
-        self._client.close()
-        if self._removed:
-            # What SQLite no longer uses it keeps, with what stood there.
-            with contextlib.closing(sqlite3.connect(self._folder / "chroma.sqlite3")) as database:
-                database.execute("VACUUM")
-        if self._written:
-            for header in self._folder.glob("*/header.bin"):
-                _clear_unused(header)
-
-
-def _clear_unused(header: Path) -> None:
-    """Overwrites the places of a graph's files that hold no chunk yet.
-
-    hnswlib writes them as it found them in memory, with whatever the process had there before, such as the text of a
-    document that was removed. The layout is that of its persisted header: version, then 64-bit offset, places in all,
-    places taken and bytes a place (github.com/chroma-core/hnswlib).
-    """
-    content = header.read_bytes()
-    if len(content) < _HEADER.size:
-        return
-    _, _, places, taken, size = _HEADER.unpack_from(content)
-    for name, width in (("data_level0.bin", size), ("length.bin", 4)):
-        path = header.with_name(name)
-        if path.exists() and taken <= places and path.stat().st_size == places * width:
-            with path.open("r+b") as file:
-                file.seek(taken * width)
-                file.write(bytes((places - taken) * width))
-
-
-def _name(group: str) -> str:
-    # Chroma's names have at least three characters.
-    return f"chunks-{group}"

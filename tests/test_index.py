@@ -11,6 +11,8 @@ from rag.lexical import LexicalIndex, terms_of
 from rag.settings import Settings
 from rag.types import Chunk
 from rag.vectors import VectorStore
+from rag.vectors_files import FileVectors
+from rag.vectors_server import VectorServer
 
 TEXTS = {
     "en": ["The mirror of the telescope is cold.", "Launch costs are high.", "The mirror has eighteen segments."],
@@ -32,20 +34,30 @@ def vectors(count: int) -> np.ndarray:
     return np.eye(count, 8, dtype=np.float32)
 
 
-def manifest(version: str, embedder: str = "eye") -> Manifest:
-    return Manifest("birds", version, "2026-01-01T00:00:00Z", embedder, 8, "s", (), 7, "d")
+def manifest(version: str, embedder: str = "eye", store: str = "") -> Manifest:
+    return Manifest("birds", version, "2026-01-01T00:00:00Z", embedder, 8, "s", (), 7, "d", store=store)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return replace(Settings(), var=tmp_path)
+def settings(tmp_path: Path, chroma: str) -> Settings:
+    return replace(Settings(), var=tmp_path, chroma=chroma)
 
 
-def test_the_vector_store_keeps_chunks_and_finds_the_nearest(tmp_path: Path) -> None:
-    store = VectorStore(tmp_path)
+def writer_of(settings: Settings, version: str, dimension: int) -> IndexWriter:
+    folder = domain_index_folder(settings, "birds") / version
+    return IndexWriter(folder, dimension, server=VectorServer.of(settings))
+
+
+def store_of(settings: Settings, version: str) -> VectorStore:
+    folder, server = domain_index_folder(settings, "birds") / version, VectorServer.of(settings)
+    return server.open(folder) if server else FileVectors(folder / "chroma")
+
+
+def test_the_vector_store_keeps_chunks_and_finds_the_nearest(settings: Settings) -> None:
+    store = store_of(settings, "1")
     store.add(chunks(), vectors(7))
     store.close()
-    store = VectorStore(tmp_path)
+    store = store_of(settings, "1")
     assert store.counts() == {"en": 3, "hu": 2, "ko": 1, "other": 1}
     query = np.array([0.6, 0.8, 0, 0, 0, 0, 0, 0], dtype=np.float32)
     found = store.search("en", query, 2)
@@ -54,8 +66,8 @@ def test_the_vector_store_keeps_chunks_and_finds_the_nearest(tmp_path: Path) -> 
     store.close()
 
 
-def test_asking_for_more_than_there_is_gives_what_there_is(tmp_path: Path) -> None:
-    store = VectorStore(tmp_path)
+def test_asking_for_more_than_there_is_gives_what_there_is(settings: Settings) -> None:
+    store = store_of(settings, "1")
     store.add(chunks()[:1], vectors(1))
     assert len(store.search("en", vectors(1)[0], 50)) == 1
     assert store.search("hu", vectors(1)[0], 50) == []
@@ -86,33 +98,33 @@ def test_the_most_a_question_can_score_is_never_exceeded(tmp_path: Path) -> None
 
 def test_a_version_is_written_opened_and_read(settings: Settings) -> None:
     folder = domain_index_folder(settings, "birds") / "1"
-    writer = IndexWriter(folder, 8)
+    writer = writer_of(settings, "1", 8)
     writer.add(chunks()[:4], vectors(4))
     writer.add(chunks()[4:], vectors(3))
     assert writer.finish() == 7
     assert versions(settings, "birds") == []
-    manifest("1").save(folder)
+    manifest("1", store=settings.chroma).save(folder)
     assert current_version(settings, "birds") is None
     publish(settings, "birds", "1")
     assert (current_version(settings, "birds"), versions(settings, "birds")) == ("1", ["1"])
     index = Index.open(settings, "birds", "eye")
-    assert index.manifest == manifest("1")
+    assert index.manifest == manifest("1", store=settings.chroma)
     assert set(index.groups) == {"en", "hu", "ko", "other"}
     assert [chunk.id for chunk in index.chunks(["ko0", "nothing", "en2"])] == ["ko0", "en2"]
     index.close()
 
 
-def test_vectors_of_the_wrong_shape_are_refused(tmp_path: Path) -> None:
-    writer = IndexWriter(tmp_path, 9)
+def test_vectors_of_the_wrong_shape_are_refused(settings: Settings) -> None:
+    writer = writer_of(settings, "1", 9)
     with pytest.raises(LacertaError, match="9"):
         writer.add(chunks(), vectors(7))
     writer.abandon()
 
 
-def test_indexes_that_disagree_are_not_finished(tmp_path: Path) -> None:
-    writer = IndexWriter(tmp_path, 8)
+def test_indexes_that_disagree_are_not_finished(settings: Settings) -> None:
+    writer = writer_of(settings, "1", 8)
     writer.add(chunks(), vectors(7))
-    VectorStore(tmp_path / "chroma")._collections["chunks-hu"].delete(ids=["hu0"])
+    store_of(settings, "1")._collections["hu"].delete(ids=["hu0"])
     with pytest.raises(LacertaError, match="not consistent"):
         writer.finish()
 
@@ -125,7 +137,7 @@ def test_no_index_says_which_command_makes_one(settings: Settings) -> None:
 def test_another_embedder_is_refused(settings: Settings) -> None:
     folder = domain_index_folder(settings, "birds") / "1"
     folder.mkdir(parents=True)
-    manifest("1", "other").save(folder)
+    manifest("1", "other", settings.chroma).save(folder)
     publish(settings, "birds", "1")
     with pytest.raises(IndexUnavailable, match="other.*eye.*make ingest"):
         Index.open(settings, "birds", "eye")

@@ -23,6 +23,8 @@ from rag.index import Index, Manifest, current_version, domain_index_folder, ver
 from rag.retrieve import retrieve
 from rag.settings import RetrievalSettings, Settings
 from rag.types import Chunk, Question
+from rag.vectors_files import FileVectors
+from rag.vectors_server import VectorServer
 from tests.files import make_domain
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,8 +42,8 @@ def write(folder: Path, number: int, word: str) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return replace(Settings(), var=tmp_path / "var", corpora=tmp_path / "corpora", embedder="fast")
+def settings(tmp_path: Path, chroma: str) -> Settings:
+    return replace(Settings(), var=tmp_path / "var", corpora=tmp_path / "corpora", embedder="fast", chroma=chroma)
 
 
 @pytest.fixture
@@ -152,11 +154,11 @@ def test_where_much_was_removed_the_version_is_built_from_nothing(settings: Sett
 
 def test_a_base_whose_vectors_were_changed_is_noticed(settings: Settings, sources: Path) -> None:
     from rag.errors import LacertaError
-    from rag.vectors import VectorStore
 
     first = bring_up_to_date(settings, "birds")
-    store = VectorStore(domain_index_folder(settings, "birds") / first.version / "chroma")
-    collection = store._collections["chunks-en"]
+    folder, server = domain_index_folder(settings, "birds") / first.version, VectorServer.of(settings)
+    store = server.open(folder) if server else FileVectors(folder / "chroma")
+    collection = store._collections["en"]
     names = collection.get(include=[])["ids"]
     collection.update(ids=names, embeddings=np.roll(np.eye(len(names), 256, dtype=np.float32), 1, axis=1))
     store.close()
@@ -184,6 +186,7 @@ def test_kills_at_any_moment_harm_neither_readers_nor_versions(settings: Setting
         "LACERTA_VAR": str(settings.var),
         "LACERTA_CORPORA": str(settings.corpora),
         "LACERTA_EMBEDDER": "fast",
+        "LACERTA_CHROMA": settings.chroma,
     }
     command = [sys.executable, "-m", "ingest", "birds"]
     engine = Engine(settings)
@@ -221,7 +224,8 @@ def test_kills_at_any_moment_harm_neither_readers_nor_versions(settings: Setting
                 killed += process.wait() == -signal.SIGKILL
             folder = domain_index_folder(settings, "birds")
             for version in versions(settings, "birds"):
-                Index.open_folder(folder / version, Manifest.load(folder / version).embedder).close()
+                embedder = Manifest.load(folder / version).embedder
+                Index.open_folder(folder / version, embedder, VectorServer.of(settings)).close()
             assert current_version(settings, "birds") in versions(settings, "birds")
         subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
         # The reader takes the last version before it ends.

@@ -1,12 +1,16 @@
-"""The vector store on more chunks than a list holds: filters, ties, and what HNSW may miss."""
+"""The vector store, in files and on a server: filters, ties, and what HNSW may miss where chunks are many."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rag.settings import Secret
 from rag.types import Chunk
 from rag.vectors import VectorStore
+from rag.vectors_files import FileVectors
+from rag.vectors_server import VectorServer
 
 DOCUMENTS = 300
 COUNT = 1500
@@ -26,11 +30,24 @@ def rows() -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
+Opener = Callable[[Path], VectorStore]
+
+
 @pytest.fixture(scope="module")
-def store(rows: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> VectorStore:
-    store = VectorStore(tmp_path_factory.mktemp("vectors"))
+def opened(chroma: str) -> Opener:
+    """Opens the store of a version by its folder."""
+    if not chroma:
+        return FileVectors
+    server = VectorServer(chroma, Secret(""), "vectors")
+    return lambda folder: server.open(folder, writing=True)
+
+
+@pytest.fixture(scope="module")
+def store(rows: np.ndarray, tmp_path_factory: pytest.TempPathFactory, opened: Opener) -> Iterator[VectorStore]:
+    store = opened(tmp_path_factory.mktemp("vectors"))
     store.add([chunk(number) for number in range(COUNT)], rows)
-    return store
+    yield store
+    store.close()
 
 
 def exact(rows: np.ndarray, query: np.ndarray, limit: int, documents: set[str] | None = None) -> list[str]:
@@ -71,11 +88,11 @@ def test_a_filter_that_nothing_passes_finds_nothing(store: VectorStore, rows: np
     assert store.search("hu", rows[0], 10, ["document 1"]) == []
 
 
-def test_equal_chunks_come_by_their_ids(tmp_path: Path) -> None:
+def test_equal_chunks_come_by_their_ids(tmp_path: Path, opened: Opener) -> None:
     row = np.full(8, 8**-0.5, np.float32)
     for order in (range(9), reversed(range(9))):
         numbers = list(order)
-        store = VectorStore(tmp_path / f"first {numbers[0]}")
+        store = opened(tmp_path / f"first {numbers[0]}")
         store.add([chunk(number) for number in numbers], np.tile(row, (9, 1)))
         assert [name for name, _ in store.search("en", row, 4)] == ["0000", "0001", "0002", "0003"]
         some = {f"document {number}" for number in range(3, 9)}
@@ -84,7 +101,7 @@ def test_equal_chunks_come_by_their_ids(tmp_path: Path) -> None:
 
 
 def test_nothing_that_was_in_memory_stays_in_the_files(tmp_path: Path) -> None:
-    store = VectorStore(tmp_path)
+    store = FileVectors(tmp_path)
     store.add([chunk(number) for number in range(4)], np.eye(4, 8, dtype=np.float32))
     files = [*tmp_path.glob("*/data_level0.bin"), *tmp_path.glob("*/length.bin")]
     assert len(files) == 2
@@ -93,16 +110,16 @@ def test_nothing_that_was_in_memory_stays_in_the_files(tmp_path: Path) -> None:
         path.write_bytes((b"secret" * path.stat().st_size)[: path.stat().st_size])
     store.close()
     assert not [path for path in files if b"secret" in path.read_bytes()]
-    store = VectorStore(tmp_path)
+    store = FileVectors(tmp_path)
     assert [name for name, _ in store.search("en", np.eye(4, 8, dtype=np.float32)[2], 1)] == ["0002"]
     store.close()
 
 
-def test_what_the_graph_holds_survives_the_end_of_writing(rows: np.ndarray, tmp_path: Path) -> None:
-    store = VectorStore(tmp_path)
+def test_what_the_graph_holds_survives_the_end_of_writing(rows: np.ndarray, tmp_path: Path, opened: Opener) -> None:
+    store = opened(tmp_path)
     store.add([chunk(number) for number in range(COUNT)], rows)
     store.close()
-    store = VectorStore(tmp_path)
+    store = opened(tmp_path)
     for query in rows[:50]:
         assert len({name for name, _ in store.search("en", query, 10)} & set(exact(rows, query, 10))) >= 9
     store.close()

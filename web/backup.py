@@ -25,6 +25,7 @@ from typing import BinaryIO
 from rag.errors import ConfigurationError, LacertaError
 from rag.index import current_version, domain_index_folder, versions
 from rag.settings import Settings
+from rag.vectors_server import INSTALLATION
 
 FORMAT = 1
 LISTING = "backup.json"
@@ -99,7 +100,8 @@ def stage(settings: Settings, staging: Path, models: bool = False) -> None:
             _stage_version(settings, name, staging / "index" / name)
         if (var / "fetched" / name).is_dir():
             _stage_steady(var / "fetched" / name, staging / "fetched" / name)
-    skipped = {"index", "fetched", LISTING, *_LEFT_OUT, *(() if models else ("models",))}
+    # Restored elsewhere, an ingest there would otherwise delete the vectors of this installation from a common server.
+    skipped = {"index", "fetched", INSTALLATION, LISTING, *_LEFT_OUT, *(() if models else ("models",))}
     for path in sorted(var.iterdir()):
         if path.name not in skipped and not path.name.startswith("."):
             _copy(path, staging / path.name)

@@ -1,6 +1,7 @@
 """`make doctor`: what is installed, what is ready, what would touch the network, and how to mend what is wrong.
 
-It looks and changes nothing: no document is read, nothing is fetched, and no server is asked without `--network`.
+It looks and changes nothing: no document is read, nothing is fetched, and no server is asked without `--network` but
+the one that holds the vectors, if there is one.
 """
 
 import argparse

@@ -10,6 +10,7 @@ from rag.embed import PROFILES, embedding_fingerprint, load_embedder
 from rag.errors import ConfigurationError, IndexUnavailable, LacertaError
 from rag.index import Index, Manifest, current_version, domain_index_folder
 from rag.settings import Domain, Settings, domain_names, load_domain
+from rag.vectors_server import VectorServer
 from web.doctor.finding import BROKEN, FINE, NOTE, Finding
 
 _BUNDLED = (*PROFILES, "minilm")
@@ -73,7 +74,8 @@ def _changes(settings: Settings, domain: Domain, ingest: str) -> Iterator[Findin
         return
     folder = domain_index_folder(settings, domain.name) / report.version
     try:
-        index = Index.open_folder(folder, embedding_fingerprint(load_embedder(settings.embedder, settings)))
+        embedder = embedding_fingerprint(load_embedder(settings.embedder, settings))
+        index = Index.open_folder(folder, embedder, VectorServer.of(settings))
         held = sum(index.lexical.counts().values())
         index.close()
     except LacertaError as error:

@@ -13,7 +13,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def network(settings: Settings) -> Iterator[Finding]:
-    found = [*_models(settings), *_sources(settings), *_page(settings)]
+    found = [*_models(settings), *_vectors(settings), *_sources(settings), *_page(settings)]
     if not found:
         text = "answering and indexing touch no network; only make setup, make model and make extra fetch something"
         found = [Finding("network", "nothing", FINE, text)]
@@ -36,6 +36,12 @@ def _models(settings: Settings) -> Iterator[Finding]:
         kind, _, model = name.partition(":")
         if kind == "sentence-transformers" and not Path(model).expanduser().is_dir() and not hub_cache(model):
             yield Finding("network", name, NOTE, "fetched from Hugging Face at its first use")
+
+
+def _vectors(settings: Settings) -> Iterator[Finding]:
+    if settings.chroma and (urlsplit(settings.chroma).hostname or "") not in _LOOPBACK:
+        text = f"the vector of each question goes to {settings.chroma}, and at an ingest that of every passage; no text"
+        yield Finding("network", "vectors", NOTE, text)
 
 
 def _sources(settings: Settings) -> Iterator[Finding]:

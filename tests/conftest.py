@@ -1,0 +1,26 @@
+"""What tests of several modules share: a Chroma server, and both places that vectors can be in."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chroma_server import ChromaServer
+
+
+@pytest.fixture(scope="session")
+def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
+    """One that all tests share, and that always runs."""
+    server = ChromaServer(tmp_path_factory.mktemp("chroma"))
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session", params=["files", "server"])
+def chroma(request: pytest.FixtureRequest) -> str:
+    """What LACERTA_CHROMA is: nothing, and the address of a server."""
+    if request.param == "files":
+        return ""
+    server: ChromaServer = request.getfixturevalue("chroma_server")
+    return server.address
