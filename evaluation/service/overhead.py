@@ -79,7 +79,7 @@ def measure(var: Path, streams: Sequence[int], answers: int, rate: float, proces
 def _figures(
     direct: Sequence[_Asked], whole: Sequence[_Asked], again: Sequence[_Asked], times: Mapping[str, Sequence[float]]
 ) -> dict[str, Any]:
-    fresh = [(each, *times[str(each.seed)]) for each in whole]
+    fresh = [(each, times[str(each.seed)][0], times[str(each.seed)][1]) for each in whole]
     # What the server remembers of a seed is its last answer; those before it were asked directly.
     if any(came < each.sent for each, came, _ in fresh):
         raise LacertaError("Some questions were answered without the model: the figures would not be comparable.")
