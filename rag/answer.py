@@ -177,8 +177,8 @@ class Engine:
         reasons = {}
         for name in self.domains:
             try:
-                with self._shared.index(name):
-                    pass
+                with self._shared.index(name) as index:
+                    index.vectors.check()
             except IndexUnavailable:
                 missing = current_version(self.settings, name) is None
                 reasons[name] = "there is none yet" if missing else "it can't be opened"

@@ -155,12 +155,13 @@ def disconnect(client: Any) -> None:
 
 
 def _installation(var: Path) -> str:
-    """Made at the first use; several processes may be at it at once."""
+    """Made at the first use, which several processes may come to at once."""
     path = var / INSTALLATION
     if not path.exists():
         var.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f"{INSTALLATION}.{os.getpid()}.tmp")
-        aside.write_text(secrets.token_hex(8) + "\n", encoding="ascii")
+        made = secrets.token_hex(8)
+        aside = path.with_name(f"{INSTALLATION}.{made}.tmp")
+        aside.write_text(made + "\n", encoding="ascii")
         try:
             os.link(aside, path)
         except FileExistsError:
