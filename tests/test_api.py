@@ -46,6 +46,7 @@ from web.api.schemas import (
     ModelList,
     SearchResult,
 )
+from web.entrance import Entrance
 
 HOW_LONG = "How long does the internship last?"
 ASKED: list[Any] = [{"role": "user", "content": HOW_LONG}]
@@ -134,7 +135,8 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(ground: Settings) -> Iterator[Service]:  # noqa: F811
-    engine = Engine(replace(ground, models=("openai:scripted",)))
+    # The same question gets many answers here.
+    engine = Engine(replace(ground, models=("openai:scripted",), cached_answers=0))
     chat = Recording(replies=[], calls=[], options=[])
     engine._models._models["openai:scripted"] = ChatModel("openai:scripted", chat, 3000, estimate_tokens)
     with serving(server.create(engine)) as address:
@@ -274,7 +276,8 @@ def test_a_request_becomes_a_question(service: Service) -> None:
     wishes = {"temperature": 0, "max_tokens": 9, "max_completion_tokens": 8, "stop": "END", "seed": -1}
     options = {"language": "hu", "filters": {"language": "en"}}
     body = ChatRequest.model_validate(ask(wishes, model=SCRIPTED, lacerta=options))
-    assert read(api.Service(service.engine, 1.0), body, Caller()).question == Question(
+    inside = api.Service(service.engine, Entrance(service.engine.settings), 1.0)
+    assert read(inside, body, Caller()).question == Question(
         HOW_LONG,
         "guide",
         language="hu",
@@ -492,6 +495,26 @@ def test_a_failure_in_a_stream_that_has_begun_is_an_event(ground: Settings) -> N
     *_, last = events_of(text)
     ErrorBody.model_validate(last)
     assert last["error"]["code"] == "internal"
+
+
+def test_an_answer_that_is_given_again_says_so_and_costs_nothing(ground: Settings) -> None:  # noqa: F811
+    chat = Recording(replies=["Six weeks [1].", "It lasts six weeks [1]."], calls=[], options=[])
+    with program(replace(ground, models=("openai:scripted",)), chat) as (address, _):
+
+        def answer(**options: Any) -> dict[str, Any]:
+            return httpx.post(f"{address}/chat/completions", json=ask(model="guide", **options), timeout=60).json()
+
+        first, again, fresh = answer(), answer(), answer(lacerta={"fresh": True})
+        asked = ask(model="guide", stream=True)
+        streamed = httpx.post(f"{address}/chat/completions", json=asked, timeout=60).text
+    assert [body["lacerta"]["cached"] for body in (first, again, fresh)] == [False, True, False]
+    contents = [body["choices"][0]["message"]["content"] for body in (first, again, fresh)]
+    assert contents[0] == contents[1] != contents[2] and len(chat.calls) == 2
+    assert again["usage"]["total_tokens"] == 0 < first["usage"]["total_tokens"] and first["id"] != again["id"]
+    assert not again["lacerta"]["usage_estimated"]
+    events = events_of(streamed)
+    assert "".join(one["choices"][0]["delta"].get("content") or "" for one in events) == contents[2]
+    assert events[-1]["lacerta"]["cached"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -6,7 +6,8 @@ State is kept per visitor (`gr.State`): a conversation for each domain. Nothing 
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing
 from html import escape
 from typing import Any, Protocol
 
@@ -14,20 +15,26 @@ import gradio as gr
 
 from rag.settings import LANGUAGES, Domain
 from rag.types import Event, Failed, Question, Token
+from web.access.caller import Caller, caller_of
+from web.access.visitors import COOKIE
 from web.chat import chat_html, status
 from web.conversation import Conversation, Exchange, advance, stop, turns
+from web.entrance import ANSWER, Entrance, Refused
+from web.header import description_html, header_html, nothing_html
 from web.logs import REQUEST_ID
 from web.passages import passages_html
 from web.texts import texts
 
 logger = logging.getLogger(__name__)
 
-CONCURRENT_ANSWERS = 8
-WAITING_QUESTIONS = 64
 REDRAW_SECONDS = 0.06
 """Tokens that come faster than this are drawn together."""
 
 SETTLE_SECONDS = 0.1
+_LOOK_SECONDS = 10.0
+# Whoever finds no place is told so at once, by a handler that has to run for it.
+_TOLD_AT_ONCE = 32
+_QUEUED = 1000
 
 Conversations = dict[str, Conversation]
 
@@ -37,7 +44,7 @@ class Answering(Protocol):
 
     domains: dict[str, Domain]
 
-    def stream(self, question: Question, cancelled: Any = ...) -> Iterator[Event]: ...
+    def stream(self, question: Question, cancelled: Callable[[], bool] = ...) -> Iterator[Event]: ...
 
 
 class Running:
@@ -69,30 +76,8 @@ class Running:
                 del self._stopped[session]
 
 
-def header_html(language: str, domain: str) -> str:
-    """Name, tagline and the language switch, which keeps the chosen domain."""
-    strings = texts(language)
-    links = "".join(
-        f'<a href="/?language={code}&amp;domain={escape(domain)}" lang="{code}" hreflang="{code}"'
-        f"{' aria-current=true' if code == language else ''}>{escape(texts(code)['language'])}</a>"
-        for code in LANGUAGES
-    )
-    return (
-        '<div class="top"><div class="brand"><img src="/static/lizard.svg" alt="" width="40" height="40">'
-        f"<div><h1>Lacerta</h1><p>{escape(strings['tagline'])}</p></div></div>"
-        f'<nav class="languages" aria-label="{escape(strings["interface_language"])}">{links}</nav></div>'
-    )
-
-
-def description_html(domain: Domain, language: str) -> str:
-    """What a domain is about, and its notice where it has one."""
-    notice = domain.notice.get(language, "")
-    badge = f'<p class="sample">{escape(notice)}</p>' if notice else ""
-    return f"<p>{escape(domain.description[language])}</p>{badge}"
-
-
-def build(engine: Answering, language: str) -> gr.Blocks:
-    """The page in one interface language."""
+def build(engine: Answering, language: str, entrance: Entrance, shown: Mapping[str, Domain]) -> gr.Blocks:
+    """The page in one interface language. `shown` are the domains that every visitor sees; all else is told on load."""
     strings = texts(language)
     running = Running()
     with gr.Blocks(title=strings["page_title"], analytics_enabled=False) as page:
@@ -100,20 +85,23 @@ def build(engine: Answering, language: str) -> gr.Blocks:
             gr.HTML(header_html(language, ""), elem_id="header")
             gr.HTML(f"<h2>{escape(strings['no_domains_title'])}</h2><p>{escape(strings['no_domains'])}</p>")
             return page
-        first = next(iter(engine.domains))
-        header = gr.HTML(header_html(language, first), elem_id="header")
+        first = next(iter(shown), None)
+        header = gr.HTML(header_html(language, first or ""), elem_id="header")
         domain = gr.Radio(
-            [(entry.title[language], name) for name, entry in engine.domains.items()],
+            [(entry.title[language], name) for name, entry in shown.items()],
             value=first, label=strings["domain"], show_label=False, container=False, elem_id="domain",
         )  # fmt: skip
-        description = gr.HTML(description_html(engine.domains[first], language), elem_id="description")
+        # Every handler checks it; the choices would be those of the process that the visitor's page was opened with.
+        domain.preprocess = lambda payload: payload  # type: ignore[method-assign]
+        description = gr.HTML(description_html(shown[first], language) if first else "", elem_id="description")
         conversations = gr.State({}, time_to_live=24 * 3600)
         with gr.Row(elem_id="columns", equal_height=False):
             with gr.Column(scale=3, min_width=320, elem_id="talk"):
                 chat = gr.HTML(chat_html((), strings), elem_id="chat", padding=False)
                 examples = gr.Dataset(
                     label=strings["examples"], components=[gr.Textbox(visible=False)], samples_per_page=12,
-                    samples=[[text] for text in engine.domains[first].examples[language]], elem_id="examples",
+                    samples=[[text] for text in shown[first].examples[language]] if first else [], type="index",
+                    visible=bool(first), elem_id="examples",
                 )  # fmt: skip
                 with gr.Row(elem_id="entry"):
                     question = gr.Textbox(
@@ -130,6 +118,14 @@ def build(engine: Answering, language: str) -> gr.Blocks:
 
         view = [conversations, chat, passages, said, examples, send, halt, clear]
 
+        def seen(request: gr.Request) -> dict[str, Domain]:
+            return _caller(request).visible(engine.domains)
+
+        def top(name: str, request: gr.Request) -> str:
+            visitor = _caller(request)
+            can_leave = bool(request.request and COOKIE in request.request.cookies)
+            return header_html(language, name, visitor.name if visitor.kind == "login" else "", can_leave)
+
         def show(all_of: Conversations, name: str, busy: bool, with_passages: bool = True, said: str = "") -> list[Any]:
             """The values of `view` for a domain's conversation."""
             conversation = all_of.get(name, ())
@@ -145,10 +141,13 @@ def build(engine: Answering, language: str) -> gr.Blocks:
                 gr.Button(visible=bool(conversation)),
             ]
 
-        def ask(text: str, name: str, all_of: Conversations, request: gr.Request) -> Iterator[list[Any]]:
+        async def ask(
+            text: str, name: str, all_of: Conversations, request: gr.Request
+        ) -> AsyncGenerator[list[Any], None]:
             """Streams an answer. The text comes back into the box where it could not be answered."""
-            if not text.strip():
-                yield [*show(all_of, name, busy=False, said=strings["question_missing"]), gr.skip()]
+            said = "question_missing" if not text.strip() else "" if name in seen(request) else "no_domains_visible"
+            if said:
+                yield [*show(all_of, name, busy=False, said=strings[said]), gr.skip()]
                 return
             session = request.session_hash or ""
             stopped = running.begin(session)
@@ -163,28 +162,33 @@ def build(engine: Answering, language: str) -> gr.Blocks:
                 asked = Question(text, name, interface_language=language, history=turns(earlier))
                 # Gradio answers elsewhere than where the request came in.
                 REQUEST_ID.set(request.headers.get("x-request-id", ""))
-                for event in _events(engine, asked, stopped, strings):
-                    # Whoever stopped it has already said what is shown from then on.
-                    if stopped.is_set():
-                        return
-                    exchange = advance(exchange, event)
-                    streaming = isinstance(event, Token)
-                    if streaming and time.monotonic() - drawn < REDRAW_SECONDS:
-                        continue
-                    drawn = time.monotonic()
-                    updated = {**all_of, name: (*earlier, exchange)}
-                    returned = text if exchange.failure else gr.skip()
-                    yield [*show(updated, name, exchange.open, with_passages=not streaming), returned]
+                async with aclosing(_events(engine, entrance, _caller(request), asked, stopped)) as answer:
+                    async for event in answer:
+                        # Whoever stopped it has already said what is shown from then on.
+                        if stopped.is_set():
+                            return
+                        exchange = advance(exchange, event)
+                        streaming = isinstance(event, Token)
+                        if streaming and time.monotonic() - drawn < REDRAW_SECONDS:
+                            continue
+                        drawn = time.monotonic()
+                        updated = {**all_of, name: (*earlier, exchange)}
+                        returned = text if exchange.failure else gr.skip()
+                        yield [*show(updated, name, exchange.open, with_passages=not streaming), returned]
                 if exchange.open and not stopped.is_set():
                     updated = {**all_of, name: stop((*earlier, exchange))}
                     yield [*show(updated, name, busy=False), gr.skip()]
             finally:
                 running.end(session, stopped)
 
-        def ask_example(
-            sample: list[str], name: str, all_of: Conversations, request: gr.Request
-        ) -> Iterator[list[Any]]:
-            yield from ask(sample[0], name, all_of, request)
+        async def ask_example(
+            number: int, name: str, all_of: Conversations, request: gr.Request
+        ) -> AsyncGenerator[list[Any], None]:
+            samples = seen(request)[name].examples[language] if name in seen(request) else ()
+            text = samples[number] if 0 <= number < len(samples) else ""
+            async with aclosing(ask(text, name, all_of, request)) as shown:
+                async for values in shown:
+                    yield values
 
         def interrupt(name: str, all_of: Conversations, request: gr.Request) -> list[Any]:
             running.stop(request.session_hash or "")
@@ -195,16 +199,23 @@ def build(engine: Answering, language: str) -> gr.Blocks:
             return show({**all_of, name: ()}, name, busy=False)
 
         def turn_to(name: str, all_of: Conversations, request: gr.Request) -> list[Any]:
-            chosen = engine.domains[name]
-            shown = interrupt(name, all_of, request)
+            chosen = seen(request).get(name)
+            if chosen is None:
+                return [gr.skip()] * (len(view) + 2)
+            changed = interrupt(name, all_of, request)
             samples = [[text] for text in chosen.examples[language]]
-            shown[view.index(examples)] = gr.Dataset(samples=samples, visible=not all_of.get(name))
-            return [*shown, header_html(language, name), description_html(chosen, language)]
+            changed[view.index(examples)] = gr.Dataset(samples=samples, visible=not all_of.get(name))
+            return [*changed, top(name, request), description_html(chosen, language)]
 
-        def arrive(request: gr.Request) -> Any:
-            """The domain that the address names, so that the language switch does not lose it."""
-            wanted = request.query_params.get("domain", "")
-            return wanted if wanted in engine.domains else gr.skip()
+        def arrive(request: gr.Request) -> list[Any]:
+            """The visitor's domains and name. Of the domains that which the address names, so that the language switch
+            does not lose it; what else belongs to it comes as it is chosen.
+            """
+            domains, wanted = seen(request), request.query_params.get("domain", "")
+            name = wanted if wanted in domains else next(iter(domains), None)
+            choices = [(entry.title[language], key) for key, entry in domains.items()]
+            about = gr.skip() if name else nothing_html(language)
+            return [gr.Radio(choices=choices, value=name), top(name or "", request), about]
 
         def leave(request: gr.Request) -> None:
             running.stop(request.session_hash or "")
@@ -219,18 +230,32 @@ def build(engine: Answering, language: str) -> gr.Blocks:
         halt.click(interrupt, outputs=view, **now)
         clear.click(begin_anew, outputs=view, **now)
         domain.change(turn_to, outputs=[*view, header, description], **now)
-        page.load(arrive, outputs=domain, queue=False, **quiet)
+        page.load(arrive, outputs=[domain, header, description], queue=False, **quiet)
         page.unload(leave)
-    page.queue(default_concurrency_limit=CONCURRENT_ANSWERS, max_size=WAITING_QUESTIONS, api_open=False)
+    # Gradio lets nobody wait: there is a place at once, or none.
+    page.max_threads = entrance.answers + _TOLD_AT_ONCE
+    page.queue(default_concurrency_limit=None, max_size=_QUEUED, api_open=False)
     return page
 
 
-def _events(
-    engine: Answering, question: Question, stopped: threading.Event, strings: Mapping[str, str]
-) -> Iterator[Event]:
-    """The engine's events; a fault that it did not foresee is logged and becomes a sentence for the visitor."""
+def _caller(request: gr.Request) -> Caller:
+    """Whoever sent what a handler of Gradio answers."""
+    return caller_of(request.request) if request.request else Caller()
+
+
+async def _events(
+    engine: Answering, entrance: Entrance, caller: Caller, question: Question, stopped: threading.Event
+) -> AsyncGenerator[Event, None]:
+    """The engine's events. Where there is no place, or a fault that it did not foresee, a sentence for the visitor."""
+    strings = texts(question.interface_language)
     try:
-        yield from engine.stream(question, stopped.is_set)
+        async with entrance.enter(ANSWER, caller) as place:
+            async with aclosing(place.answer(engine, question, _LOOK_SECONDS, stopped.is_set)) as events:
+                async for event in events:
+                    if event is not None:
+                        yield event
+    except Refused as refused:
+        yield Failed(refused.code, strings[refused.code].format(seconds=refused.seconds))
     except Exception:
         logger.exception("An answer failed for a reason that was not foreseen.")
         yield Failed("internal", strings["unexpected"])

@@ -13,10 +13,15 @@ from rag.answer import Engine
 from rag.settings import LANGUAGES, ROOT, Settings
 from web import api, health
 from web.access.address import Proxies
+from web.access.caller import Caller
 from web.access.door import Door
 from web.access.keys import Keys
+from web.access.login import routes as login_routes
+from web.access.origin import Origin
 from web.access.visitors import Visitors
+from web.entrance import Entrance
 from web.front import App, Front, Message, Receive, Scope, Send
+from web.limit import Limit
 from web.mcp import Endpoint
 from web.metrics import Metrics
 from web.observe import observe
@@ -35,7 +40,8 @@ SECURITY_HEADERS = {
     ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    # With no-referrer browsers would hide their origin from this one, too, where a form is sent.
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
@@ -82,6 +88,7 @@ def create(engine: Answering) -> FastAPI:
     """
     settings = engine.settings if isinstance(engine, Engine) else Settings()
     flow, metrics = Flow(settings.stop_seconds), Metrics(settings, engine.domains)
+    entrance = Entrance(settings, metrics)
     whole = observe(engine, metrics, flow, settings.log_questions) if isinstance(engine, Engine) else None
     engine = whole or observe(engine, metrics, flow, settings.log_questions)
     assistants = Endpoint(whole) if whole else None
@@ -91,15 +98,17 @@ def create(engine: Answering) -> FastAPI:
     if assistants:
         app.router.routes.append(Route("/mcp", assistants, methods=["POST"]))
     if whole:
-        app.router.routes.append(api.mount(whole))
+        app.router.routes.append(api.mount(whole, entrance))
     proxies = Proxies(settings)
+    visitors = Visitors(settings, proxies)
     # The last is the outermost.
-    app.add_middleware(
-        Door, settings=settings, keys=Keys(settings), visitors=Visitors(settings, proxies), proxies=proxies
-    )
+    app.add_middleware(Limit, seconds=settings.request_seconds)
+    app.add_middleware(Door, settings=settings, keys=Keys(settings), visitors=visitors, proxies=proxies)
+    app.add_middleware(Origin, settings=settings, proxies=proxies)
     app.add_middleware(Guard, refuse=flow.refusal)
     app.add_middleware(Front, metrics=metrics)
     app.include_router(health.router(whole, flow))
+    app.include_router(login_routes(visitors, proxies))
 
     @app.get("/metrics")
     def measured(request: Request) -> Response:
@@ -130,11 +139,15 @@ def create(engine: Answering) -> FastAPI:
         return JSONResponse({"name": "Lacerta", "icons": [{"src": "/static/lizard.svg", "sizes": "any"}]})
 
     app.mount("/static", StaticFiles(directory=STATIC))
+    # Where visitors differ, none reads of another's domains in what is the same for all.
+    shown = {} if visitors.needed else Caller().visible(engine.domains)
     for language in LANGUAGES:
+        page = build(engine, language, entrance, shown)
         mount_gradio_app(
-            app, build(engine, language), f"/{language}", footer_links=[], run_history=False, allowed_paths=[],
-            blocked_paths=[str(ROOT), str(Path.home())], show_error=False, max_file_size=1, ssr_mode=False,
-            enable_monitoring=False, pwa=False, mcp_server=False, theme=theme(), css_paths=[STATIC / "lacerta.css"],
+            app, page, f"/{language}", footer_links=[], run_history=False,
+            allowed_paths=[], blocked_paths=[str(ROOT), str(Path.home())], show_error=False, max_file_size=1,
+            ssr_mode=False, enable_monitoring=False, pwa=False, mcp_server=False, theme=theme(),
+            css_paths=[STATIC / "lacerta.css"],
             head=(
                 '<link rel="icon" type="image/svg+xml" href="/static/lizard.svg">'
                 '<script src="/static/lacerta.js" defer></script>'

@@ -13,13 +13,11 @@ from starlette.routing import Mount
 from rag.answer import Engine
 from web.api import chat, domains, embeddings, feedback, search
 from web.api.errors import add_handlers
-from web.api.limit import BodyLimit
 from web.api.page import page
 from web.api.schemas import ErrorBody
 from web.api.service import Service
+from web.entrance import Entrance
 
-# Room for the longest conversation or texts, every character escaped.
-_BODY_BYTES = 4 << 20
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody, "description": text}
     for status, text in (
@@ -35,9 +33,9 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create(engine: Engine, keep_alive: float = 10.0) -> FastAPI:
+def create(engine: Engine, entrance: Entrance | None = None, keep_alive: float = 10.0) -> FastAPI:
     """An application to be mounted. `keep_alive`: seconds after which a stream that waits sends a comment."""
-    service = Service(engine, keep_alive)
+    service = Service(engine, entrance or Entrance(engine.settings), keep_alive)
     app = Api(
         title="Lacerta",
         version="1",
@@ -46,7 +44,6 @@ def create(engine: Engine, keep_alive: float = 10.0) -> FastAPI:
         redoc_url=None,
         responses=_ERRORS,
     )
-    app.add_middleware(BodyLimit, most=_BODY_BYTES)
     add_handlers(app)
     for part in (chat, domains, search, embeddings, feedback):
         app.include_router(part.routes(service))
@@ -58,9 +55,9 @@ def create(engine: Engine, keep_alive: float = 10.0) -> FastAPI:
     return app
 
 
-def mount(engine: Engine) -> Mount:
+def mount(engine: Engine, entrance: Entrance | None = None) -> Mount:
     """The application at `/v1` of another one."""
-    mounted = Mount("/v1", create(engine))
+    mounted = Mount("/v1", create(engine, entrance))
     # A path with an encoded line break is ours too, and gets an error in our shape.
     mounted.path_regex = re.compile(mounted.path_regex.pattern, re.DOTALL)
     return mounted

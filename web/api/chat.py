@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -20,6 +20,7 @@ from web.access.caller import Caller
 from web.api.errors import ApiError, failed
 from web.api.schemas import ChatCompletion, ChatRequest, Details
 from web.api.service import CallerOf, Service
+from web.entrance import ANSWER, Place
 
 _MOST_TURNS = 100
 _MOST_CHARACTERS = 200_000
@@ -56,9 +57,9 @@ class Asked:
 class EventStream(StreamingResponse):
     """Server-sent events; what makes them ends when the connection does."""
 
-    def __init__(self, content: AsyncGenerator[str, None]) -> None:
+    def __init__(self, content: AsyncGenerator[str, None], headers: Mapping[str, str]) -> None:
         # Proxies must neither keep nor gather them.
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no", **headers}
         super().__init__(content, headers=headers, media_type="text/event-stream")
         self._content = content
 
@@ -72,18 +73,18 @@ def routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["chat"])
 
     @router.post("/chat/completions", response_model=ChatCompletion, responses={200: _STREAMED})
-    async def create_chat_completion(body: ChatRequest, request: Request, caller: CallerOf) -> Response:
+    async def create_chat_completion(
+        body: ChatRequest, request: Request, caller: CallerOf, place: Annotated[Place, service.place(ANSWER)]
+    ) -> Response:
         """Asks a domain. The answer is written from its documents alone, and checked against them."""
         asked = read(service, body, caller)
-
-        def ask(cancelled: Any) -> Any:
-            return service.engine.stream(asked.question, cancelled)
-
-        events = service.answers.read(ask, service.keep_alive)
+        events = place.answer(service.engine, asked.question, service.keep_alive)
         try:
             if not body.stream:
                 answer = await unless_left(request, last(events))
-                return JSONResponse(completion(service, asked, answer))
+                if place.late and not answer.text:
+                    raise ApiError(504, "timeout", "No word of an answer was there in time. Ask again later.")
+                return JSONResponse(completion(service, asked, answer), headers=place.headers)
             # What can't be asked is refused with a status, as nothing was sent yet.
             first = await unless_left(request, after_silence(events))
             if isinstance(first, Failed):
@@ -92,7 +93,7 @@ def routes(service: Service) -> APIRouter:
         except Left:
             # nginx's status for this; nobody reads it.
             return Response(status_code=499)
-        return EventStream(chunks(service, asked, first, events))
+        return EventStream(chunks(service, asked, first, events), place.headers)
 
     return router
 

@@ -1,6 +1,6 @@
 """`GET /v1/models` and `GET /v1/ingest/{domain}`: what can be asked, and what its index was made of."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 
@@ -12,6 +12,7 @@ from web.api.errors import failed
 from web.api.schemas import IngestStatus, ModelList
 from web.api.schemas import Model as ModelSchema
 from web.api.service import CallerOf, Service
+from web.entrance import SEARCH, Place
 
 _COUNTS = ("added", "updated", "unchanged", "removed", "renamed", "failed", "embedded")
 
@@ -19,22 +20,24 @@ _COUNTS = ("added", "updated", "unchanged", "removed", "renamed", "failed", "emb
 def routes(service: Service) -> APIRouter:
     """The routes of domains."""
     router = APIRouter()
+    # Looking something up is a moment's work, and no request of anyone's budget.
+    Looking = Annotated[Place, service.place(SEARCH, counted=False)]
 
     @router.get("/models", response_model=ModelList, tags=["models"])
-    async def list_models(caller: CallerOf) -> Any:
+    async def list_models(caller: CallerOf, place: Looking) -> Any:
         """Every domain, and every domain with each of the models that can answer it."""
-        return {"object": "list", "data": await service.computations.run(_models, service, caller)}
+        return {"object": "list", "data": await place.run(_models, service, caller)}
 
     @router.get("/models/{model:path}", response_model=ModelSchema, tags=["models"])
-    async def retrieve_model(model: str, caller: CallerOf) -> Any:
+    async def retrieve_model(model: str, caller: CallerOf, place: Looking) -> Any:
         """One of them."""
         domain, _ = service.named(model, caller)
-        return await service.computations.run(_model, service, model, domain)
+        return await place.run(_model, service, model, domain)
 
     @router.get("/ingest/{domain}", response_model=IngestStatus, tags=["domains"])
-    async def ingest_status(domain: str, caller: CallerOf) -> Any:
+    async def ingest_status(domain: str, caller: CallerOf, place: Looking) -> Any:
         """What the last ingest did that made the version which serves now. Names no document."""
-        return await service.computations.run(_status, service, service.domain(domain, caller, None))
+        return await place.run(_status, service, service.domain(domain, caller, None))
 
     return router
 

@@ -2,7 +2,7 @@
 
 import base64
 import logging
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 
@@ -11,6 +11,7 @@ from rag.models import estimate_tokens, public_name
 from web.api.errors import ApiError, failed
 from web.api.schemas import EmbeddingList, EmbeddingRequest
 from web.api.service import Service
+from web.entrance import SEARCH, Place
 
 _LOG = logging.getLogger(__name__)
 _MOST_CHARACTERS = 500_000
@@ -21,7 +22,7 @@ def routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["embeddings"])
 
     @router.post("/embeddings", response_model=EmbeddingList)
-    async def create_embeddings(body: EmbeddingRequest) -> Any:
+    async def create_embeddings(body: EmbeddingRequest, place: Annotated[Place, service.place(SEARCH)]) -> Any:
         """Unit vectors of float32; base64 holds them in little-endian order."""
         texts = [body.input] if isinstance(body.input, str) else body.input
         name = public_name(service.settings.embedder)
@@ -33,7 +34,7 @@ def routes(service: Service) -> APIRouter:
         if characters > _MOST_CHARACTERS:
             message = f"The texts may have {_MOST_CHARACTERS} characters together, they have {characters}: send fewer."
             raise ApiError(400, "input_too_long", message, "input")
-        vectors = await service.computations.run(_embed, service, texts, body)
+        vectors = await place.run(_embed, service, texts, body)
         tokens = sum(map(estimate_tokens, texts))
         return {
             "object": "list",

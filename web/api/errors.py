@@ -8,6 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from web.entrance import Refused
+
 _STATUS = {
     "empty_question": 400,
     "too_long": 400,
@@ -17,7 +19,7 @@ _STATUS = {
     "no_index": 503,
     "bad_index": 503,
 }
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
+_CODES = {404: "not_found", 405: "method_not_allowed"}
 _LONGEST = 300
 
 
@@ -34,6 +36,8 @@ class ApiError(Exception):
     def body(self) -> dict[str, Any]:
         """https://platform.openai.com/docs/guides/error-codes"""
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
+        if self.status == 429:
+            kind = "rate_limit_error"
         return {"error": {"message": self.message, "type": kind, "param": self.parameter, "code": self.code}}
 
 
@@ -46,11 +50,15 @@ def add_handlers(app: FastAPI) -> None:
     """Every error of the application takes this shape."""
 
     @app.exception_handler(ApiError)
-    def known(request: Request, error: ApiError) -> JSONResponse:
+    async def known(request: Request, error: ApiError) -> JSONResponse:
         return JSONResponse(error.body(), error.status)
 
+    @app.exception_handler(Refused)
+    async def busy(request: Request, error: Refused) -> JSONResponse:
+        return JSONResponse(ApiError(429, error.code, str(error)).body(), 429, error.headers)
+
     @app.exception_handler(RequestValidationError)
-    def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         # Of the alternatives that a value could have been, the one it came nearest to.
         detail = max(error.errors(), key=lambda detail: len(detail["loc"]))
         parameter = _path(detail["loc"])
@@ -58,17 +66,17 @@ def add_handlers(app: FastAPI) -> None:
             parameter = ""
         said = detail["msg"].removeprefix("Value error, ")
         message = f"{parameter}: {said}" if parameter else f"The body is not as it should be: {said}"
-        return known(request, ApiError(400, "invalid_value", message[:_LONGEST], parameter or None))
+        return await known(request, ApiError(400, "invalid_value", message[:_LONGEST], parameter or None))
 
     @app.exception_handler(HTTPException)
-    def refused(request: Request, error: HTTPException) -> JSONResponse:
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
         code = _CODES.get(error.status_code, "invalid_request" if error.status_code < 500 else "internal")
         body = ApiError(error.status_code, code, str(error.detail)).body()
         return JSONResponse(body, error.status_code, error.headers)
 
     @app.exception_handler(Exception)
-    def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        return known(request, ApiError(500, "internal", "Something went wrong here. It has been logged."))
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        return await known(request, ApiError(500, "internal", "Something went wrong here. It has been logged."))
 
 
 def _path(places: Sequence[int | str]) -> str:

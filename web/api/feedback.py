@@ -5,13 +5,14 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 
 from web.api.errors import ApiError
 from web.api.schemas import FeedbackKept, FeedbackRequest
 from web.api.service import CallerOf, Given, Service
+from web.entrance import SEARCH, Place
 
 _LOG = logging.getLogger(__name__)
 _MOST_ROWS = 100_000
@@ -58,7 +59,9 @@ def routes(service: Service) -> APIRouter:
     store = Store(service.settings.var / "feedback.sqlite")
 
     @router.post("/feedback", response_model=FeedbackKept)
-    async def give_feedback(body: FeedbackRequest, caller: CallerOf) -> Any:
+    async def give_feedback(
+        body: FeedbackRequest, caller: CallerOf, place: Annotated[Place, service.place(SEARCH)]
+    ) -> Any:
         """Rates an answer; a second rating takes the place of the first."""
         if not service.settings.feedback:
             raise ApiError(403, "feedback_off", "Feedback is switched off here (LACERTA_FEEDBACK=false).")
@@ -66,7 +69,7 @@ def routes(service: Service) -> APIRouter:
         if given and given.domain not in service.domains(caller):
             raise ApiError(404, "not_found", f"There is no answer {body.id}.", "id")
         try:
-            await service.computations.run(store.keep, body.id, body.rating, body.comment, given)
+            await place.run(store.keep, body.id, body.rating, body.comment, given)
         except (sqlite3.Error, OSError) as error:
             _LOG.error("Feedback can't be kept: %s", error)
             raise ApiError(503, "feedback_unavailable", "Feedback can't be kept now.") from error

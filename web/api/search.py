@@ -1,7 +1,7 @@
 """`POST /v1/search`: the passages for a query, with all the evidence behind each."""
 
 import logging
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 
@@ -13,6 +13,7 @@ from rag.types import Question
 from web.api.errors import failed
 from web.api.schemas import SearchRequest, SearchResult
 from web.api.service import CallerOf, Service
+from web.entrance import SEARCH, Place
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,12 +23,12 @@ def routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["search"])
 
     @router.post("/search", response_model=SearchResult)
-    async def search(body: SearchRequest, caller: CallerOf) -> Any:
+    async def search(body: SearchRequest, caller: CallerOf, place: Annotated[Place, service.place(SEARCH)]) -> Any:
         """The same as `python -m rag search DOMAIN QUERY --json`."""
         question = Question(
             body.query, service.domain(body.domain, caller), interface_language=body.language, filters=body.filters
         )
-        return await service.computations.run(_search, service, question, body.k)
+        return await place.run(_search, service, question, body.k)
 
     return router
 

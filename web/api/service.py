@@ -1,11 +1,12 @@
-"""What all routes share: the engine, the threads that work for it, and the answers that were given lately."""
+"""What all routes share: the engine, the places that a request for it takes, and the answers that were given lately."""
 
 import threading
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Request, Response
 
 from rag.answer import Engine
 from rag.models import model_names, public_name
@@ -13,11 +14,8 @@ from rag.settings import Domain
 from rag.types import Answer
 from web.access.caller import Caller, caller_of
 from web.api.errors import ApiError
-from web.api.work import Pool
+from web.entrance import Entrance, Place
 
-# An answer mostly waits for its model, all else computes.
-_ANSWERS = 32
-_COMPUTATIONS = 4
 _REMEMBERED = 10_000
 CallerOf = Annotated[Caller, Depends(caller_of)]
 """Who sent a request, as a parameter of its route."""
@@ -37,16 +35,25 @@ class Given:
 class Service:
     """`keep_alive` are the seconds after which a stream that waits says that it is still there. Thread-safe."""
 
-    def __init__(self, engine: Engine, keep_alive: float) -> None:
+    def __init__(self, engine: Engine, entrance: Entrance, keep_alive: float) -> None:
         self.engine = engine
         self.settings = engine.settings
+        self.entrance = entrance
         self.keep_alive = keep_alive
-        self.answers = Pool(_ANSWERS, "answer")
-        self.computations = Pool(_COMPUTATIONS, "compute")
         # By the names that visitors see: those of files stand without their folders.
         self.models: dict[str, str] = {public_name(name): name for name in reversed(model_names(engine.settings))}
         self._lock = threading.Lock()
         self._given: OrderedDict[str, Given] = OrderedDict()
+
+    def place(self, kind: str, counted: bool = True) -> Any:
+        """What a route depends on that does a kind of work: a place until its response was sent. Raises Refused."""
+
+        async def enter(request: Request, response: Response) -> AsyncIterator[Place]:
+            async with self.entrance.enter(kind, caller_of(request), counted) as place:
+                response.headers.update(place.headers)
+                yield place
+
+        return Depends(enter)
 
     def domains(self, caller: Caller) -> dict[str, Domain]:
         """Those that are there for a caller."""
