@@ -55,6 +55,7 @@ lock: setup  ## resolve the dependencies again and write the locks (UPGRADE=1 fo
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/evaluation.in -o requirements/evaluation.txt
 	$(LOCK) requirements/gguf.in -o requirements/gguf.txt
 	$(LOCK) requirements/models.in -o requirements/models.txt --excludes requirements/models.excludes
 

@@ -12,7 +12,7 @@ import pytest
 from rag.settings import NAMED, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = ("uv", "dev", "gguf", "models")
+EXTRAS = ("uv", "dev", "evaluation", "gguf", "models")
 LOCKS = [ROOT / "requirements.txt", *(ROOT / "requirements" / f"{name}.txt" for name in EXTRAS)]
 PIN = re.compile(r"^([a-z0-9][a-z0-9-]*)==([^ ]+)", re.MULTILINE)
 
