@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _PASSAGE = re.compile(r'<passage number="(\d+)"[^>]*>\n(.*?)\n</passage>', re.DOTALL)
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
 _WORD = re.compile(r"\S+\s*")
+_PLAIN = re.compile(r"\w+")
 _NAME = re.compile(r"\b\w+-\d+\b")
 _QUESTION = re.compile(r"(?:Question|Kérdés|질문): (.*)")
 _HANG_SECONDS = 60.0
@@ -81,19 +82,23 @@ class Server:
 
 
 def answer_of(messages: Sequence[dict[str, Any]]) -> str:
-    """The first sentence of a passage that has a name of the question in it, cited; else the first of all."""
+    """The sentence of the passages that has most words of the question, those with a name of it first, cited."""
     told = str(messages[-1]["content"])
     asked = _QUESTION.search(told)
-    names = _NAME.findall(asked[1] if asked else told)
+    question = asked[1] if asked else told
+    names, words = _NAME.findall(question), {*_PLAIN.findall(question)}
     found = [
         (number, " ".join(sentence.split()))
         for number, text in _PASSAGE.findall(told)
         for sentence in _SENTENCE.split(text)
     ]
-    named = [each for each in found if any(name in each[1] for name in names)]
-    for number, sentence in named or found:
-        return f"{sentence} [{number}]"
-    return "There is nothing to answer from."
+    if not found:
+        return "There is nothing to answer from."
+    number, sentence = max(
+        found,
+        key=lambda each: (any(name in each[1] for name in names), len(words.intersection(_PLAIN.findall(each[1])))),
+    )
+    return f"{sentence} [{number}]"
 
 
 def _head(status: str, kind: str, *more: str) -> bytes:

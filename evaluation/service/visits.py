@@ -102,7 +102,7 @@ def judge(visitor: Visitor, truth: Truth, number: int, details: Mapping[str, Any
     wrong = truth.wrong(number, said, begin, time.monotonic())
     if wrong:
         raise Wrong(
-            f"{question_of(number)} to {truth.domain}: {wrong}; {json.dumps(details, ensure_ascii=False)[:600]}"
+            f"{question_of(number)} to {truth.domain}: {wrong}; {json.dumps(details, ensure_ascii=False)[:400]}"
         )
     kind = "refused by the documents" if not details["answerable"] else details["model"].partition(":")[0]
     visitor.count(f"{kind}{', with a notice' if marked else ''}{', cached' if details.get('cached') else ''}")
