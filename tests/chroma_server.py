@@ -37,6 +37,10 @@ class ChromaServer:
                 time.sleep(0.05)
         raise AssertionError("the server does not answer")
 
+    def signal(self, number: int) -> None:
+        assert self._process
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """Kills it, as a power cut would."""
         if self._process:
