@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import gradio as gr
 
-from rag.settings import LANGUAGES, Domain
+from rag.settings import Domain
 from rag.types import Event, Failed, Question, Token
 from web.access.caller import Caller, caller_of
 from web.access.visitors import COOKIE
