@@ -40,8 +40,7 @@ def settings(tmp_path: Path, chroma_server: ChromaServer) -> Settings:
     sources = make_domain(tmp_path / "corpora")
     (sources / "lake.txt").write_text("Forty herons live at the lake, more than ever before.", encoding="utf-8")
     (sources / "madarak.txt").write_text("A fehér gólya a réten él, őszre elvonul.", encoding="utf-8")
-    place = {"var": tmp_path / "var", "corpora": tmp_path / "corpora"}
-    return replace(Settings(), **place, embedder="fast", chroma=chroma_server.address)
+    return Settings(var=tmp_path / "var", corpora=tmp_path / "corpora", embedder="fast", chroma=chroma_server.address)
 
 
 @pytest.fixture
