@@ -2,11 +2,13 @@
 
 import gc
 import os
+import socket
 import sys
 import tempfile
 import threading
 from collections.abc import Sequence
 from types import ModuleType
+from typing import NoReturn
 
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import Settings, domain_names
@@ -22,16 +24,15 @@ os.environ["ANONYMIZED_TELEMETRY"] = "False"
 def main(arguments: Sequence[str] = ()) -> int:
     """0 when stopped by a person, 1 when it can't serve, 2 when a setting is wrong.
 
-    The arguments are those that the program gives to one of its own processes.
+    The arguments are those that it gives itself where several processes are to serve.
     """
     # A tenth of the start would go into looking for garbage among modules that stay.
     gc.disable()
     try:
-        if arguments[:1] == [serving.COMMAND]:
-            from web.processes import child
+        if arguments:
+            from web.processes import run
 
-            child(arguments[1:])
-            return 0
+            return run(arguments)
         settings = Settings.from_environment()
         configure_log(settings)
         names = domain_names(settings)
@@ -42,10 +43,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         for name in names:
             bring_up_to_date(settings, name)
         if server is None:
-            from web.processes import Processes
-
-            return Processes(settings, sockets).run()
-        serving.serve(settings, server.module(), sockets, lambda _: print(serving.greeting(settings), flush=True))
+            look_after(sockets)
+        else:
+            serving.serve(settings, server.module(), sockets, lambda _: print(serving.greeting(settings), flush=True))
     except LacertaError as error:
         print(f"lacerta: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
@@ -106,6 +106,16 @@ def bring_up_to_date(settings: Settings, name: str) -> None:
     else:
         if report.embedded or report.failures:
             print(report.table(), flush=True)
+
+
+def look_after(sockets: Sequence[socket.socket]) -> NoReturn:
+    """Becomes the program that has other processes serve the sockets, without all that the ingest needed in memory."""
+    for bound in sockets:
+        bound.set_inheritable(True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    arguments = ["processes", *(str(bound.fileno()) for bound in sockets)]
+    os.execv(sys.executable, [sys.executable, __file__, *arguments])
 
 
 if __name__ == "__main__":

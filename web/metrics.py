@@ -5,7 +5,8 @@ Names and units are those of https://prometheus.io/docs/practices/naming/.
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import (
@@ -16,8 +17,9 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from ingest.report import load_report
 from rag.errors import IndexUnavailable
@@ -25,6 +27,7 @@ from rag.index import Manifest, current_version, domain_index_folder
 from rag.models import public_name
 from rag.settings import LANGUAGES, Settings
 from rag.types import Answer
+from web import siblings
 
 OUTCOMES = ("answered", "refused", "courtesy", "failed", "left")
 """`left`: whoever asked went away before the end."""
@@ -43,16 +46,19 @@ class Metrics:
 
     def __init__(self, settings: Settings, domains: Collection[str]) -> None:
         self.registry = CollectorRegistry()
+        together = siblings.folder()
+        # What several processes count is read from their files, not from the counters of this one.
+        counted = CollectorRegistry() if together else self.registry
         self._domains = frozenset(domains)
         self._models = frozenset(public_name(name) for name in (*settings.models, "extractive"))
         self._names: set[str] = set()
         self._caching = settings.cached_answers > 0
 
         def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"lacerta_{name}", text, labels, registry=self.registry)
+            return Counter(f"lacerta_{name}", text, labels, registry=counted)
 
         def histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
-            return Histogram(f"lacerta_{name}", text, labels, registry=self.registry, buckets=buckets)
+            return Histogram(f"lacerta_{name}", text, labels, registry=counted, buckets=buckets)
 
         self._requests = counter("requests", "Requests that ended.", "route", "method", "status")
         self._questions = counter("questions", "Questions that ended.", "domain", "language", "outcome")
@@ -69,21 +75,27 @@ class Metrics:
         self._positions = histogram(
             "queue_position", "Generations before a question's own when it began to wait.", buckets=_POSITIONS
         )
-        self.active = Gauge("lacerta_answers_in_progress", "Answers being written.", registry=self.registry)
+        self.active = Gauge(
+            "lacerta_answers_in_progress", "Answers being written.", registry=counted, multiprocess_mode="livesum"
+        )
         self._refusals = counter("refusals", "Requests for which there was no place or no budget.", "reason")
         self._places = Gauge(
-            "lacerta_places_in_use", "Requests that are worked on.", ["kind"], registry=self.registry,
+            "lacerta_places_in_use", "Requests that are worked on.", ["kind"], registry=counted,
             multiprocess_mode="livesum",
         )  # fmt: skip
         limits = Gauge(
-            "lacerta_places", "Requests that can be worked on at once.", ["kind"], registry=self.registry,
+            "lacerta_places", "Requests that can be worked on at once.", ["kind"], registry=counted,
             multiprocess_mode="livesum",
         )  # fmt: skip
         for kind, most in (("answer", settings.concurrent_answers), ("search", settings.concurrent_searches)):
             limits.labels(kind).set(most)
             self._places.labels(kind).set(0)
         self.registry.register(_Indexes(settings, domains))
-        ProcessCollector(registry=self.registry)
+        if together:
+            MultiProcessCollector(self.registry, str(together))
+            self.registry.register(_Processes(together))
+        else:
+            ProcessCollector(registry=self.registry)
 
     def request(self, route: str, method: str, status: int) -> None:
         """A request that ended; `route` is a pattern, never an address as it was asked for."""
@@ -162,6 +174,29 @@ class Metrics:
             return OTHER
         self._names.add(name)
         return name
+
+
+class _Processes:
+    """What the system tells of each of several processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        found: dict[str, Metric] = {}
+        for number, identity in siblings.processes(self._folder).items():
+            for metric in ProcessCollector(pid=partial(str, identity), registry=None).collect():
+                samples = [sample._replace(labels={"process": str(number)}) for sample in metric.samples]
+                if metric.name in found:
+                    found[metric.name].samples += samples
+                else:
+                    found[metric.name] = metric
+                    metric.samples = samples
+        yield from found.values()
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing, as below."""
+        return iter(())
 
 
 class _Indexes:

@@ -4,6 +4,7 @@ The one that looks after them serves nothing itself. They get their settings on 
 also because nobody looks after them any more, they end as at a SIGTERM.
 """
 
+import gc
 import logging
 import os
 import pickle
@@ -21,9 +22,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from rag.errors import ConfigurationError
 from rag.settings import ROOT, Settings
-from web.relay import address, answers
-from web.serving import COMMAND, greeting, serve
+from web import siblings
+from web.logs import configure as configure_log
+from web.serving import greeting, serve
 
 if TYPE_CHECKING:
     from web.stopping import GracefulServer
@@ -88,7 +91,7 @@ class Processes:
         code = child.process.poll()
         if code is not None:
             self._ended(child, child.process, code)
-        elif not child.ready and answers(self._folder, child.number):
+        elif not child.ready and siblings.answers(self._folder, child.number):
             child.ready = True
             if not self._greeted:
                 self._greeted = True
@@ -96,11 +99,10 @@ class Processes:
 
     def _start(self, child: _Child) -> None:
         descriptors = [listening.fileno() for listening in self._sockets]
-        arguments = [COMMAND, str(child.number), str(self._folder), *map(str, descriptors)]
+        arguments = ["process", str(child.number), str(self._folder), *map(str, descriptors)]
         child.process = subprocess.Popen(
             [sys.executable, str(ROOT / "app.py"), *arguments], stdin=subprocess.PIPE, pass_fds=descriptors,
-            # What is counted is read by all of them there.
-            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._folder)},
+            env={**os.environ, siblings.FOLDER: str(self._folder)},
             # Ctrl-C on a terminal is for this process alone: it tells the others.
             process_group=0,
         )  # fmt: skip
@@ -117,8 +119,7 @@ class Processes:
         child.process = None
         _forget(process)
         mark_process_dead(process.pid, str(self._folder))
-        for name in (address(self._folder, child.number), process_file(self._folder, child.number)):
-            name.unlink(missing_ok=True)
+        siblings.leave(self._folder, child.number)
         if code > 0 and not self._greeted:
             # It would fail the same way again, and has said why.
             self._result = code
@@ -156,11 +157,6 @@ class Processes:
             time.sleep(_LOOK_SECONDS)
 
 
-def process_file(folder: Path, number: int) -> Path:
-    """That holds the id of a process."""
-    return folder / f"{number}.pid"
-
-
 def _share(settings: Settings) -> Settings:
     """The settings with a process's part of what is there for all."""
     count = settings.processes
@@ -184,22 +180,40 @@ def _forget(process: "subprocess.Popen[bytes]") -> None:
         process.stdin.close()
 
 
-def child(arguments: Sequence[str]) -> None:
-    """One of the processes: its number, the folder that all share, the descriptors of the sockets."""
-    number, folder = int(arguments[0]), Path(arguments[1])
+def run(arguments: Sequence[str]) -> int:
+    """What `app.py` does when it is started with these arguments, by itself: it looks after the processes, or is one.
+
+    `processes` and the descriptors of the sockets, or `process`, its number, the folder that all share, and those.
+    Raises ConfigurationError for others.
+    """
+    match arguments:
+        case ["processes", *descriptors]:
+            settings = Settings.from_environment()
+            configure_log(settings)
+            gc.enable()
+            return Processes(settings, _sockets(descriptors)).run()
+        case ["process", number, folder, *descriptors]:
+            _serve(int(number), Path(folder), _sockets(descriptors))
+            return 0
+    raise ConfigurationError(
+        f"app.py takes no arguments, not {arguments[0]!r}: settings are in .env (see .env.example)."
+    )
+
+
+def _sockets(descriptors: Sequence[str]) -> list[socket.socket]:
+    return [socket.socket(fileno=int(text)) for text in descriptors]
+
+
+def _serve(number: int, folder: Path, sockets: Sequence[socket.socket]) -> None:
     try:
         settings: Settings = pickle.load(sys.stdin.buffer)
     except EOFError:
         return
     from web import server
-    from web.logs import configure as configure_log
     from web.relay import Relay
 
     configure_log(settings)
-    process_file(folder, number).write_text(str(os.getpid()), encoding="ascii")
-    own = socket.socket(socket.AF_UNIX)
-    own.bind(str(address(folder, number)))
-    sockets = [*(socket.socket(fileno=int(text)) for text in arguments[2:]), own]
+    sockets = [*sockets, siblings.enter(folder, number)]
 
     def started(running: "GracefulServer") -> None:
         threading.Thread(target=watch, args=(running,), name="watch", daemon=True).start()

@@ -6,7 +6,6 @@ takes the visitor over. The processes reach each other over Unix sockets in a fo
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from http.cookies import CookieError, SimpleCookie
@@ -17,6 +16,7 @@ from starlette.responses import JSONResponse
 
 from rag.settings import LANGUAGES, Settings
 from web.front import App, Message, Receive, Scope, Send
+from web.siblings import address
 from web.stopping import Flow
 from web.texts import texts
 
@@ -32,22 +32,6 @@ _OF_CONNECTION = {
 # Gradio says every 15 s that it is still there.
 _TIMEOUTS = {"connect": 2.0, "read": 60.0, "write": 60.0, "pool": None}
 _LOG = logging.getLogger(__name__)
-
-
-def address(folder: Path, number: int) -> Path:
-    """Of the socket of a process."""
-    return folder / f"{number}.sock"
-
-
-def answers(folder: Path, number: int) -> bool:
-    """Whether a process takes requests."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(str(address(folder, number)))
-        except OSError:
-            return False
-    return True
 
 
 class Relay:

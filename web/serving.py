@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from web.stopping import Flow, GracefulServer
 
 
-COMMAND = "process"
-"""The first argument of `app.py` where it is one of several processes."""
-
-
 def bind(settings: Settings) -> list[socket.socket]:
     """Sockets on the address of the settings that do not listen yet, so that it is known early whether they can.
 
