@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rag.models import EXTRACTIVE, estimate_tokens
 from rag.settings import Settings
@@ -17,8 +17,10 @@ from rag.types import Answer, Event, Finished, Question, Usage
 from web.access.caller import Caller, Limits
 from web.access.ledger import Exceeded, Ledger, Standing
 from web.admission import Admission
-from web.metrics import Metrics
 from web.work import Pool
+
+if TYPE_CHECKING:
+    from web.metrics import Metrics
 
 Result = TypeVar("Result")
 
@@ -132,7 +134,7 @@ class Place:
 class Entrance:
     """Gives out places. Thread-safe."""
 
-    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: "Metrics | None" = None) -> None:
         self._seconds = settings.request_seconds
         self._ledger = Ledger(settings)
         self._metrics = metrics
@@ -181,7 +183,8 @@ class Entrance:
         if error.unit == "tokens":
             message = f"The {error.limit} tokens a day are used up. There are new ones at 00:00 UTC."
             return Refused(code, message, error.seconds)
-        message = f"{error.limit} requests a {error.unit} are allowed, and used up."
+        again = f"in {math.ceil(error.seconds)} seconds" if error.unit == "minute" else "from 00:00 UTC"
+        message = f"{error.limit} requests a {error.unit} are allowed, and used up. There are new ones {again}."
         return Refused(code, message, error.seconds, Standing(error.limit, 0, error.seconds))
 
     def _refused(self, code: str) -> None:

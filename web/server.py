@@ -91,7 +91,7 @@ def create(engine: Answering) -> FastAPI:
     entrance = Entrance(settings, metrics)
     whole = observe(engine, metrics, flow, settings.log_questions) if isinstance(engine, Engine) else None
     engine = whole or observe(engine, metrics, flow, settings.log_questions)
-    assistants = Endpoint(whole) if whole else None
+    assistants = Endpoint(whole, entrance) if whole else None
     lifespan = assistants.run if assistants else None
     app = FastAPI(title="Lacerta", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.flow = flow
