@@ -235,6 +235,12 @@ FAULTS = (
     Fault("sends broken JSON at once", (says(finish=None, after="{broken"),), "broken"),
     Fault("sends broken JSON mid-stream", (says("Six ", "weeks", finish=None, after="{b"),), "broken", "Six weeks"),
     Fault(
+        "sends bytes that are no text mid-stream",
+        (cuts(_MORE + b"data: \xff\xfe\n\n", 999),),
+        "broken",
+        "more ",
+    ),
+    Fault(
         "sends an error mid-stream", (says("Six ", finish=None, after={"error": {"message": "x"}}),), "server", "Six "
     ),
     Fault("sends HTML", (sends(_HTML, Content_Type="text/html"),), "broken"),

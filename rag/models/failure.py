@@ -13,12 +13,15 @@ _NAMES = {
     "context": ("ContextTooSmall", "ContextOverflowError"),
     "died": ("ModelDied",),
     "timeout": ("APITimeoutError", "TimeoutException", "TimeoutError", "Timeout"),
-    "broken": ("RemoteProtocolError", "ReadError", "IncompleteRead", "JSONDecodeError", "SSEError", "ResponseTooLarge"),
+    "broken": (
+        "RemoteProtocolError", "ReadError", "IncompleteRead", "JSONDecodeError", "UnicodeDecodeError", "SSEError",
+        "ResponseTooLarge",
+    ),
     "unreachable": ("APIConnectionError", "ConnectError", "ConnectionError", "NetworkError"),
     "memory": ("MemoryError",),
     # What a server reports within a stream has no status.
     "server": ("APIError",),
-}
+}  # fmt: skip
 # How servers (OpenAI, vLLM, llama-server, text-generation-inference) say that a prompt is too long for the model.
 _TOO_LONG = ("context length", "context_length", "context size", "context window", "must have less than")
 
