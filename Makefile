@@ -17,7 +17,7 @@ BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-br
 DOMAINS = $(or $(DOMAIN),$(notdir $(patsubst %/,%,$(dir $(wildcard corpora/*/domain.toml)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run ingest eval test check doctor lock extra model model-embed bench clean
+.PHONY: help setup run ingest eval test check doctor lock extra model model-embed load bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ if [ -z "$(NAME)" ]; then exec $(RUN) -m rag.models $(1); fi; \
 	case "$(NAME)" in tiktoken:*) ;; *) $(GGUF) || exit $$? ;; esac; \
 	exec $(RUN) -m rag.models $(1) "$(NAME)"
 endef
+
+load: setup  ## the program under load: PART=overhead, search (needs wrk) or soak (MINUTES=10); see docs/scaling.md
+	$(RUN) -m evaluation service $(or $(PART),soak) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: setup  ## speed, memory (ONLY=ingest DOCUMENTS=folder CHUNKS="10000"; GGUF=file; TORCH=1 beside plain torch: large)
 	@[ -z "$(TORCH)" ] || cmp -s requirements/bench.txt $(PLAIN)/installed.txt || { $(RUN) -m venv $(PLAIN) && \

@@ -53,7 +53,19 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument("--memory-chunks", type=int, default=100_000, help="size of the ingest whose memory is measured")
     bench.add_argument("--plain", type=Path, help="the interpreter that has the torch pipeline")
     bench.add_argument("--gguf", type=Path, action="append", default=[], help="a model to measure; may be repeated")
-    for command in (beir, extracts, refusals, citations, domain, conversation, bench):
+    service = commands.add_parser("service", help="the whole program under load")
+    service.add_argument("part", choices=("overhead", "search", "soak"))
+    service.add_argument("--processes", type=int, nargs="+", help="of the program; for search one figure each")
+    service.add_argument("--streams", type=int, nargs="+", default=[1, 8, 32], help="overhead: answers at once")
+    service.add_argument("--answers", type=int, default=10, help="overhead: in each of them")
+    service.add_argument("--rate", type=float, default=50.0, help="overhead: words a second of the model server")
+    service.add_argument("--chunks", type=int, default=50_000, help="search: size of the index, about")
+    service.add_argument("--connections", type=int, nargs="+", default=[1, 4, 16], help="search: requests at once")
+    service.add_argument("--seconds", type=int, default=20, help="search: of each figure")
+    service.add_argument("--minutes", type=float, default=10.0, help="soak")
+    service.add_argument("--visitors", type=int, default=8, help="soak: at once")
+    service.add_argument("--faulty", type=float, default=0.05, help="soak: share of the model server's answers")
+    for command in (beir, extracts, refusals, citations, domain, conversation, bench, service):
         command.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     chosen = parser.parse_args(arguments)
     try:
@@ -144,6 +156,26 @@ def _bench(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     return run(options, chosen.only or ())
 
 
+def _service(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
+    folder, processes = settings.var / "bench", chosen.processes or []
+    if chosen.part == "overhead":
+        from evaluation.service import overhead
+
+        count = (processes or [1])[0]
+        report = overhead.measure(folder, chosen.streams, chosen.answers, chosen.rate, count)
+    elif chosen.part == "search":
+        from evaluation.service import search
+
+        place = folder / f"search-{chosen.chunks}"
+        report = search.measure(place, chosen.chunks, processes or [1, 2], chosen.connections, chosen.seconds)
+    else:
+        from evaluation.service import soak
+
+        count = (processes or [2])[0]
+        report = soak.run(soak.Options(chosen.minutes, count, chosen.visitors, faulty=chosen.faulty), folder)
+    return {"part": chosen.part, **report}
+
+
 def _print_beir(report: dict[str, Any]) -> None:
     print(f"{report['documents']} documents, {report['questions']} questions, {report['latency_ms']} ms a question")
     groups = {"all": report, **report.get("by_set", {}), "macro": report.get("macro", {})}
@@ -180,6 +212,12 @@ def _print_bench(report: dict[str, Any]) -> None:
     print(markdown(report))
 
 
+def _print_service(report: dict[str, Any]) -> None:
+    from importlib import import_module
+
+    print("\n".join(import_module(f"evaluation.service.{report['part']}").markdown(report)))
+
+
 def _print_citations(report: dict[str, Any]) -> None:
     from evaluation.citations import markdown
 
@@ -212,6 +250,7 @@ _COMMANDS = {
     "domain": (_domain, _print_domain),
     "conversation": (_conversation, _print_conversation),
     "bench": (_bench, _print_bench),
+    "service": (_service, _print_service),
 }
 
 

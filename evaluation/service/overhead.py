@@ -24,12 +24,13 @@ from evaluation.made_files import write_documents
 from evaluation.service.program import Program, module, write_domain
 from evaluation.tables import table
 from rag.errors import LacertaError
+from rag.settings import LANGUAGES
 
 _DOMAIN = "made"
 _WORDS = 200
-_CHUNKS = 60 * CHUNKS_OF_A_DOCUMENT
 _TIMEOUT = 120.0
 _WARM_UP = 3
+_ROUND = len(LANGUAGES) * CHUNKS_OF_A_DOCUMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,14 @@ def measure(var: Path, streams: Sequence[int], answers: int, rate: float, proces
     """
     var.mkdir(parents=True, exist_ok=True)
     seeds = count(1)
+    # A chunk for each question, in whole documents of each language.
+    chunks = (sum(streams) * answers + _WARM_UP) // _ROUND * _ROUND + _ROUND
     report: dict[str, Any] = {"words_per_second": rate, "words": _WORDS, "answers": answers, "processes": processes}
     with (
         module("evaluation.service.model", "--seconds", str(1 / rate), "--words", str(_WORDS)) as server,
         tempfile.TemporaryDirectory(prefix="overhead-", dir=var) as scratch,
     ):
-        write_documents(write_domain(Path(scratch) / "corpora", _DOMAIN), _CHUNKS, ("txt",))
+        write_documents(write_domain(Path(scratch) / "corpora", _DOMAIN), chunks, ("txt",))
         settings = {"corpora": f"{scratch}/corpora", "var": f"{scratch}/var", "models": "openai:m"}
         with Program(**settings, openai_base_url=server, processes=processes) as program:
             through = f"{program.address}/v1"
