@@ -21,11 +21,7 @@ def is_local(settings: Settings) -> bool:
 
 
 class Proxies:
-    """Reads the headers of the trusted proxies.
-
-    A request over a Unix socket was handed on by a process of this program, which put the sender it had itself at the
-    end of `X-Forwarded-For`.
-    """
+    """Reads the headers of the trusted proxies."""
 
     def __init__(self, settings: Settings) -> None:
         self._networks = [ip_network(proxy) for proxy in settings.trusted_proxies]
@@ -36,8 +32,7 @@ class Proxies:
 
         An IPv6 address is given as its network, since it is for counting.
         """
-        hops = _hops(scope)
-        known = hops.pop() if hops else ""
+        known, hops = _sender(scope), _values(scope, b"x-forwarded-for")
         while hops and self._trusts(known):
             before = hops.pop()
             if _parsed(before) is None:
@@ -50,8 +45,7 @@ class Proxies:
 
     def trusted(self, scope: Scope) -> bool:
         """Whether a trusted proxy sent it."""
-        hops = _hops(scope)
-        return bool(hops) and self._trusts(hops[-1])
+        return self._trusts(_sender(scope))
 
     def user(self, scope: Scope) -> str | None:
         """Whom a trusted proxy says that it has logged in."""
@@ -76,10 +70,7 @@ class Proxies:
 
     def clean(self, scope: Scope) -> None:
         """Takes away the headers of proxies that no trusted one sent, so that nobody behind believes them."""
-        trusted, hops = self.trusted(scope), _hops(scope)
-        if hops and not scope.get("client"):
-            scope["client"] = (hops[-1], 0)
-        if not trusted:
+        if not self.trusted(scope):
             scope["headers"] = [item for item in scope["headers"] if not self._claims(item[0])]
 
     def _claims(self, name: bytes) -> bool:
@@ -90,10 +81,9 @@ class Proxies:
         return address is not None and any(address in network for network in self._networks)
 
 
-def _hops(scope: Scope) -> list[str]:
-    """Addresses on the way, the nearest last; all but the nearest are what was said."""
+def _sender(scope: Scope) -> str:
     client = scope.get("client")
-    return [*_values(scope, b"x-forwarded-for"), *([client[0]] if client else [])]
+    return str(client[0]) if client else ""
 
 
 def _values(scope: Scope, wanted: bytes) -> list[str]:

@@ -19,7 +19,7 @@ from rag.errors import ConfigurationError, LacertaError
 from rag.settings import Settings
 from web.access.address import Proxies
 from web.access.caller import Caller
-from web.access.lines import Line, Named, format, parse, usual_limits
+from web.access.lines import FILE, Line, Named, format, parse, usual_limits
 from web.access.passwords import NOBODY, is_password
 from web.front import Scope
 
@@ -40,10 +40,10 @@ def parse_login(variable: str, text: str) -> Line:
 class Visitors:
     """Who a visitor of the page is. Thread-safe. Raises ConfigurationError for a login that is wrong."""
 
-    def __init__(self, settings: Settings, proxies: Proxies) -> None:
+    def __init__(self, settings: Settings, proxies: Proxies, file: Path = FILE) -> None:
         self._settings = settings
         self._proxies = proxies
-        self._logins = Named("LOGIN", settings.logins, parse_login)
+        self._logins = Named("LOGIN", settings.logins, parse_login, file)
         self._key = settings.var / "session.key"
         self._secret = b""
         self._lock = threading.Lock()
