@@ -1,7 +1,6 @@
 """From a question to a streamed, cited answer: the whole way, with everything that is opened once and shared."""
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from rag.index import Index, current_version
 from rag.languages import OTHER, detect
 from rag.models import EXTRACTIVE, ChatModel, ModelCache, model_names, public_name
 from rag.models.chain import Chain, Generation
+from rag.models.gguf_machine import available_cores
 from rag.pages import PageText, page_text
 from rag.plain import addresses, plain, sourced
 from rag.prompt import build_condense
@@ -88,7 +88,7 @@ class Engine:
         self._chain = Chain(model_names(settings), self._models)
         self._memory = Memory()
         self._answers = AnswerCache(settings.cached_answers)
-        self._gate = Gate(settings.threads or os.cpu_count() or 1)
+        self._gate = Gate(_places(settings))
 
     def search(self, question: Question, limit: int = 10) -> Retrieval:
         """The `limit` best passages for a question. Raises LacertaError where it can't be asked or there is no index.
@@ -396,6 +396,14 @@ class Engine:
         if len(question.text) > limit:
             message = prompts.message("too_long", length=len(question.text), limit=limit)
             raise QuestionFailed("too_long", message)
+
+
+def _places(settings: Settings) -> int:
+    """How many questions are searched for and checked at once: beyond the cores they only slow each other down."""
+    if settings.chroma or settings.embedder.startswith("openai:"):
+        # These wait for a server, together rather than behind each other.
+        return settings.concurrent_answers + settings.concurrent_searches
+    return settings.threads or available_cores()
 
 
 def _replayed(kept: Kept, started: float) -> Iterator[Token | Finished]:
