@@ -60,6 +60,10 @@ class VectorServer:
         with closing(self.open(folder)) as store:
             return sum(store.counts().values())
 
+    def answers(self) -> None:
+        """Raises IndexUnavailable where it does not."""
+        disconnect(self.call(self.connect, _READ_SECONDS))
+
     def prune(self, domain: str, kept: Collection[str]) -> None:
         """Deletes what is there of a domain's versions other than `kept`. Raises IndexUnavailable."""
         client = self.call(self.connect, _WRITE_SECONDS)

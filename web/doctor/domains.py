@@ -28,8 +28,18 @@ def domains(settings: Settings) -> Iterator[Finding]:
     if not names:
         mend = "make a folder with a domain.toml there: README.md, 'Add a domain in three steps'"
         yield Finding("domains", "corpora", BROKEN, f"There is no domain under {settings.corpora}.", mend)
+    if settings.chroma:
+        yield _server(settings)
     for name in names:
         yield from _domain(settings, name)
+
+
+def _server(settings: Settings) -> Finding:
+    try:
+        VectorServer(settings.chroma, settings.chroma_token, "").answers()
+    except IndexUnavailable as error:
+        return Finding("domains", "vectors", BROKEN, str(error), "start it, or correct LACERTA_CHROMA")
+    return Finding("domains", "vectors", FINE, f"{settings.chroma} answers")
 
 
 def _domain(settings: Settings, name: str) -> Iterator[Finding]:
