@@ -161,23 +161,6 @@ def test_answers_of_the_page_take_places_too(ground: Settings) -> None:  # noqa:
         assert soon(lambda: in_use(client) == 0)
 
 
-def test_whoever_does_not_read_holds_no_place(ground: Settings) -> None:  # noqa: F811
-    # More than the buffers of a connection hold.
-    with ChatServer(says(*["six "] * 5000, REPLY)) as model:
-        with program(ground, model, concurrent_answers=1, answer_tokens=100_000, context_tokens=200_000) as client:
-            body = json.dumps(ask(stream=True)).encode()
-            port = client.base_url.port
-            with socket.socket() as silent:
-                silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                silent.connect(("127.0.0.1", port))
-                head = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-                silent.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-                assert soon(lambda: in_use(client) == 1)
-                assert soon(lambda: in_use(client) == 0)
-                assert 'route="/v1/chat/completions"' not in client.get("/metrics").text, "it is still being sent"
-                assert client.post("/v1/chat/completions", json=ask("Hi?")).status_code != 429
-
-
 def test_an_answer_that_takes_too_long(ground: Settings) -> None:  # noqa: F811
     with ChatServer(hangs("The internship lasts six weeks. ")) as model:
         with program(ground, model, request_seconds=2.0) as client:
