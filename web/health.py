@@ -29,7 +29,7 @@ def router(engine: Examined | None, flow: Flow) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/healthz", include_in_schema=False)
-    def alive() -> Response:
+    async def alive() -> Response:
         return JSONResponse({"status": "ok"})
 
     @routes.get("/readyz", include_in_schema=False)

@@ -116,7 +116,7 @@ def create(engine: Answering) -> FastAPI:
         return Response(content, headers={"content-type": media_type})
 
     @app.get("/")
-    def home(request: Request) -> Response:
+    async def home(request: Request) -> Response:
         """To the page in the language asked for, that chosen before, or that of the browser."""
         chosen = request.query_params.get("language", "")
         language = chosen or request.cookies.get(LANGUAGE_COOKIE, "")
@@ -130,11 +130,11 @@ def create(engine: Answering) -> FastAPI:
         return response
 
     @app.get("/favicon.ico")
-    def favicon() -> Response:
+    async def favicon() -> Response:
         return _static("lizard.svg", "image/svg+xml")
 
     @app.get("/manifest.json")
-    def manifest() -> Response:
+    async def manifest() -> Response:
         # Gradio's page asks for one at the root whether or not it may be installed.
         return JSONResponse({"name": "Lacerta", "icons": [{"src": "/static/lizard.svg", "sizes": "any"}]})
 
