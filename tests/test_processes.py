@@ -5,12 +5,13 @@ import os
 import re
 import secrets
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.test_app import free_port, write_domain
 from tests.test_web_stopping import QUESTION, TEXT, Asked, Slow
 
 COUNT = 2
+ASKED = "When is the lighthouse painted?"
 ENDED = re.compile(r"It is started again (?:now|in (\d+) s)")
 
 
@@ -199,6 +201,18 @@ def test_what_is_relayed_is_let_in_and_limited_as_all_else(place: Program) -> No
             assert len(named.headers.get_list("date")) == 1
 
 
+def test_feedback_says_what_it_is_about_whoever_gave_the_answer(place: Program) -> None:
+    asked = {"model": "harbour", "messages": QUESTION["messages"]}
+    for _ in range(8):
+        with place.client() as client:
+            identity = client.post("/v1/chat/completions", json=asked).json()["id"]
+        with place.client() as client:
+            assert client.post("/v1/feedback", json={"id": identity, "rating": "up"}).status_code == 200
+    with closing(sqlite3.connect(place.settings.var / "feedback.sqlite")) as connection:
+        rows = connection.execute("select domain, model, rating from feedback").fetchall()
+    assert rows == [("harbour", "extractive", "up")] * 8
+
+
 def test_a_new_version_is_seen_by_all_of_them_within_a_second(place: Program) -> None:
     source = place.settings.corpora / "harbour" / "sources" / "b.txt"
     source.write_text("The ferry leaves for the island at seven every morning.", encoding="utf-8")
@@ -253,10 +267,7 @@ def test_answers_end_before_the_processes_do(tmp_path: Path) -> None:
             answered: list[Any] = []
             # The same answer over the page, of each process: some of it is relayed.
             visitors = [Visitor(place, process) for process in range(COUNT)]
-            pages = [
-                threading.Thread(target=lambda each=each: answered.append(each.ask(QUESTION["messages"][0]["content"])))
-                for each in visitors
-            ]
+            pages = [threading.Thread(target=lambda each=each: answered.append(each.ask(ASKED))) for each in visitors]
             for page in pages:
                 page.start()
             place.wait_until(lambda: sum(place.measured("lacerta_answers_in_progress").values()) == 1 + COUNT)

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 
 from web.api.errors import ApiError
+from web.api.given import Given
 from web.api.schemas import FeedbackKept, FeedbackRequest
-from web.api.service import CallerOf, Given, Service
+from web.api.service import CallerOf, Service
 from web.entrance import SEARCH, Place
 
 _LOG = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def routes(service: Service) -> APIRouter:
         """Rates an answer; a second rating takes the place of the first."""
         if not service.settings.feedback:
             raise ApiError(403, "feedback_off", "Feedback is switched off here (LACERTA_FEEDBACK=false).")
-        given = service.given(body.id)
+        given = await place.run(service.given.get, body.id)
         if given and given.domain not in service.domains(caller):
             raise ApiError(404, "not_found", f"There is no answer {body.id}.", "id")
         try:

@@ -1,9 +1,6 @@
 """What all routes share: the engine, the places that a request for it takes, and the answers that were given lately."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -14,22 +11,11 @@ from rag.settings import Domain
 from rag.types import Answer
 from web.access.caller import Caller, caller_of
 from web.api.errors import ApiError
+from web.api.given import Given, GivenAnswers
 from web.entrance import Entrance, Place
 
-_REMEMBERED = 10_000
 CallerOf = Annotated[Caller, Depends(caller_of)]
 """Who sent a request, as a parameter of its route."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What is known of an answer that was given: never what was asked or said."""
-
-    domain: str
-    model: str
-    language: str
-    answerable: bool
-    confidence: float
 
 
 class Service:
@@ -42,8 +28,8 @@ class Service:
         self.keep_alive = keep_alive
         # By the names that visitors see: those of files stand without their folders.
         self.models: dict[str, str] = {public_name(name): name for name in reversed(model_names(engine.settings))}
-        self._lock = threading.Lock()
-        self._given: OrderedDict[str, Given] = OrderedDict()
+        shared = self.settings.processes > 1 and self.settings.feedback
+        self.given = GivenAnswers(self.settings.var / "feedback.sqlite" if shared else None)
 
     def place(self, kind: str, counted: bool = True) -> Any:
         """What a route depends on that does a kind of work: a place until its response was sent. Raises Refused."""
@@ -85,12 +71,4 @@ class Service:
     def remember(self, identity: str, domain: str, answer: Answer) -> None:
         """So that feedback on an answer says what it is about."""
         given = Given(domain, answer.model, answer.language, answer.answerable, round(answer.confidence, 4))
-        with self._lock:
-            self._given[identity] = given
-            if len(self._given) > _REMEMBERED:
-                self._given.popitem(last=False)
-
-    def given(self, identity: str) -> Given | None:
-        """What is known of an answer, None where it was given long ago or by another process."""
-        with self._lock:
-            return self._given.get(identity)
+        self.given.add(identity, given)
