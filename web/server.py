@@ -49,6 +49,8 @@ SECURITY_HEADERS = {
 GRADIO_PATHS = (
     "assets/", "static/", "theme.css", "config", "gradio_api/queue/", "gradio_api/heartbeat/", "gradio_api/run/",
     "gradio_api/cancel", "gradio_api/reset", "gradio_api/startup-events", "gradio_api/info",
+    # Asked for again and again where the connection was lost, until the page can be loaded anew.
+    "gradio_api/app_id",
 )  # fmt: skip
 
 
