@@ -9,10 +9,11 @@ import pytest
 
 from ingest.pipeline import bring_up_to_date
 from rag.index import current_version, domain_index_folder
-from rag.settings import ROOT, Settings
+from rag.settings import PARTS, ROOT, Settings
 from tests.servers import Reply, Server
 from tests.test_app import free_port, write_domain
 from web.__main__ import main
+from web.access.keys import check_of, new_key
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def place(made, tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("LACERTA_CORPORA", str(tmp_path / "corpora"))
     monkeypatch.setenv("LACERTA_VAR", str(tmp_path / "var"))
     monkeypatch.setenv("LACERTA_PORT", str(free_port()))
-    for name in ("MODELS", "EMBEDDER", "OPENAI_BASE_URL", "OPENAI_API_KEY", "RERANKER", "HOST"):
+    for name in ("MODELS", "EMBEDDER", "OPENAI_BASE_URL", "OPENAI_API_KEY", "RERANKER", "HOST", "OPEN"):
         monkeypatch.delenv(f"LACERTA_{name}", raising=False)
     return tmp_path
 
@@ -160,11 +161,26 @@ def test_a_server_is_asked_only_where_that_is_wanted(place, capsys, monkeypatch,
 def test_a_server_elsewhere_is_named_under_network(place, capsys, monkeypatch) -> None:
     monkeypatch.setenv("LACERTA_MODELS", "openai:good")
     monkeypatch.setenv("LACERTA_OPENAI_BASE_URL", "https://models.example.org/v1")
-    monkeypatch.setenv("LACERTA_HOST", "0.0.0.0")
     main(["doctor", "--json"])
     listed = [finding for finding in json.loads(capsys.readouterr().out)["findings"] if finding["section"] == "network"]
-    assert [finding["name"] for finding in listed] == ["openai:good", "page"]
+    assert [finding["name"] for finding in listed] == ["openai:good"]
     assert "https://models.example.org/v1" in listed[0]["text"]
+
+
+def test_who_may_use_which_part(place, capsys, monkeypatch) -> None:
+    found = looked(capsys)[1]
+    assert all("anyone on this machine" in found[part]["text"] for part in PARTS)
+    monkeypatch.setenv("LACERTA_HOST", "0.0.0.0")
+    code, found = looked(capsys)
+    assert code == 1 and "LACERTA_OPEN=page,api" in found["start"]["text"]
+    monkeypatch.setenv("LACERTA_OPEN", "page")
+    monkeypatch.setenv("LACERTA_KEY_ALICE", f"{check_of(new_key()).reveal()}; domains=harbour,nowhere")
+    code, found = looked(capsys)
+    assert code == 0 and "0.0.0.0" in found["page"]["text"] and found["page"]["state"] == "note"
+    assert "1 key" in found["api"]["text"] and "nowhere" in found["key alice"]["text"]
+    monkeypatch.setenv("LACERTA_KEY_ALICE", "a-secret")
+    code, found = looked(capsys)
+    assert code == 1 and "LACERTA_KEY_ALICE" in found["start"]["text"] and "a-secret" not in json.dumps(found)
 
 
 def test_a_port_that_another_program_has(place, capsys, monkeypatch) -> None:

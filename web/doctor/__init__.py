@@ -23,6 +23,7 @@ def examine(ask_servers: bool = False) -> list[Finding]:
     findings = list(installed())
     try:
         # Whoever calls a doctor may lack any of the packages that these need.
+        from web.doctor.access import access
         from web.doctor.domains import domains
         from web.doctor.machine import machine
         from web.doctor.models import models
@@ -32,6 +33,7 @@ def examine(ask_servers: bool = False) -> list[Finding]:
         findings += domains(settings)
         findings += models(settings, ask_servers)
         findings += network(settings)
+        findings += access(settings)
         findings += machine(settings)
     except ConfigurationError as error:
         mend = "correct the variable, or its line in .env; .env.example explains each"

@@ -13,7 +13,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def network(settings: Settings) -> Iterator[Finding]:
-    found = [*_models(settings), *_vectors(settings), *_sources(settings), *_page(settings)]
+    found = [*_models(settings), *_vectors(settings), *_sources(settings)]
     if not found:
         text = "answering and indexing touch no network; only make setup, make model and make extra fetch something"
         found = [Finding("network", "nothing", FINE, text)]
@@ -58,8 +58,3 @@ def _sources(settings: Settings) -> Iterator[Finding]:
         if kinds:
             text = f"make ingest asks {', '.join(kinds)} for its documents; serving asks nobody"
             yield Finding("network", name, NOTE, text)
-
-
-def _page(settings: Settings) -> Iterator[Finding]:
-    if settings.host not in _LOOPBACK:
-        yield Finding("network", "page", NOTE, f"open to whoever reaches {settings.host} port {settings.port}")
