@@ -1,7 +1,5 @@
 """Extractive answers on a question set in BEIR layout with `answers`: do the shown sentences hold one of them?"""
 
-import re
-import string
 import tempfile
 import time
 from collections import defaultdict
@@ -13,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from evaluation.beir import build, load
+from evaluation.overlap import holds
 from rag import extractive
 from rag.errors import ConfigurationError
 from rag.glossary import Glossary
@@ -20,9 +19,6 @@ from rag.languages import detect
 from rag.retrieve import retrieve
 from rag.settings import RetrievalSettings
 from rag.types import Embedder
-
-_PUNCTUATION = str.maketrans("", "", string.punctuation + "‘’“”·《》〈〉「」『』…–—")
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 
 def evaluate(folder: Path, embedder: Embedder, limit: int | None = None) -> dict[str, Any]:
@@ -73,26 +69,6 @@ def evaluate(folder: Path, embedder: Embedder, limit: int | None = None) -> dict
         "halves": [_figures(half) for half in (rows[::2], rows[1::2]) if half],
         "by_sentences": {str(count): _figures(by_count[count]) for count in sorted(by_count)},
     }
-
-
-def holds(text: str, answers: Sequence[str], language: str) -> bool:
-    """Whether a text holds one of the answers, both normalised; a number only as a whole, not as part of another."""
-    said = _normalised(text, language)
-    for answer in answers:
-        wanted = _normalised(answer, language)
-        before = r"(?<!\d)" if wanted[:1].isdigit() else ""
-        behind = r"(?!\d)" if wanted[-1:].isdigit() else ""
-        if wanted and re.search(before + re.escape(wanted) + behind, said):
-            return True
-    return False
-
-
-def _normalised(text: str, language: str) -> str:
-    """As SQuAD's own script does it: lower case, no punctuation, no articles; Korean without spaces."""
-    words = text.lower().translate(_PUNCTUATION).split()
-    if language == "ko":
-        return "".join(words)
-    return " ".join(_ARTICLES.sub(" ", " ".join(words)).split())
 
 
 def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
