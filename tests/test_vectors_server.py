@@ -1,5 +1,6 @@
 """What only a Chroma server can do: be away, hang, lose its data, ask for a token, be shared with others."""
 
+import json
 import shutil
 import signal
 import threading
@@ -18,7 +19,7 @@ from ingest.pipeline import bring_up_to_date, roll_back
 from rag import vectors_server
 from rag.answer import Engine
 from rag.embed import embedding_fingerprint, load_embedder
-from rag.errors import IndexUnavailable
+from rag.errors import IndexUnavailable, LacertaError
 from rag.index import Index, current_version, domain_index_folder, versions
 from rag.settings import Secret, Settings
 from rag.types import Chunk, Question
@@ -225,6 +226,38 @@ def test_lost_vectors_are_noticed_and_come_back_from_the_cache(settings: Setting
     again = bring_up_to_date(settings, "birds")
     assert (again.published, again.embedded, again.version > report.version) == (True, 0, True)
     assert found(settings).startswith("Forty herons")
+
+
+def test_a_server_that_goes_away_during_an_ingest_leaves_the_version_before(
+    settings: Settings, own: ChromaServer
+) -> None:
+    settings = replace(settings, chroma=own.address)
+    first = bring_up_to_date(settings, "birds")
+    write(settings, "lake.txt", "Fifty herons live at the lake.")
+    with pytest.raises(IndexUnavailable, match="chroma run"):
+        bring_up_to_date(settings, "birds", progress=lambda stage, *_: own.stop() if stage == "embedding" else None)
+    assert current_version(settings, "birds") == first.version
+    own.start()
+    assert found(settings).startswith("Forty herons")
+    again = bring_up_to_date(settings, "birds")
+    assert (again.updated, again.embedded) == (1, 0)
+    assert found(settings).startswith("Fifty herons")
+    assert stored(settings) == {first.version, again.version}
+
+
+def test_a_version_is_measured_on_the_server_before_it_is_published(settings: Settings) -> None:
+    domain = settings.corpora / "birds"
+    asked = {"id": "1", "question": ASKED, "language": "en", "answerable": True, "answer": "40"}
+    asked["sources"] = [{"source": "lake.txt", "page": 1}]
+    (domain / "questions.jsonl").write_text(json.dumps(asked), encoding="utf-8")
+    with (domain / "domain.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[publish]\nmin_recall = 1.0\n")
+    first = bring_up_to_date(settings, "birds")
+    assert first.published
+    (domain / "sources" / "lake.txt").unlink()
+    with pytest.raises(LacertaError, match="recall|found"):
+        bring_up_to_date(settings, "birds")
+    assert current_version(settings, "birds") == first.version
 
 
 def test_what_no_version_needs_is_deleted_and_what_is_others_stays(settings: Settings, tmp_path: Path) -> None:
