@@ -35,6 +35,9 @@ _LOOK_SECONDS = 10.0
 # Whoever finds no place is told so at once, by a handler that has to run for it.
 _TOLD_AT_ONCE = 32
 _QUEUED = 1000
+SESSIONS = 1000
+"""Visits of a process whose conversations are kept in one language: Gradio forgets none before, also where the page was
+closed long ago, and each takes some 50 kB."""
 
 Conversations = dict[str, Conversation]
 
@@ -235,6 +238,7 @@ def build(engine: Answering, language: str, entrance: Entrance, shown: Mapping[s
     # Gradio lets nobody wait: there is a place at once, or none.
     page.max_threads = entrance.answers + _TOLD_AT_ONCE
     page.queue(default_concurrency_limit=None, max_size=_QUEUED, api_open=False)
+    page.state_session_capacity = SESSIONS
     return page
 
 
