@@ -31,6 +31,8 @@ def metrics(folder: Path) -> Metrics:
     )  # fmt: skip
     made.answer("space", answer)
     made.waiting(1)
+    made.refused("overloaded")
+    made.cache("hit")
     return made
 
 
