@@ -85,6 +85,12 @@ def test_models_are_left_out_unless_asked_for(place, tmp_path) -> None:
     assert names(tmp_path / "with.tar") - names(tmp_path / "without.tar") == {"models/large.gguf"}
 
 
+def test_what_logins_are_signed_with_is_in_no_backup(place, tmp_path) -> None:
+    (place.var / "session.key").write_bytes(b"secret")
+    backup(place, tmp_path / "b.tar", models=True)
+    assert "session.key" not in names(tmp_path / "b.tar")
+
+
 def test_what_is_being_written_is_kept_whole(place, tmp_path) -> None:
     # A transaction that is open, and one that stands in the journal alone.
     path = place.var / "feedback.sqlite"

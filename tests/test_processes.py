@@ -78,7 +78,7 @@ class Program:
         found = re.findall(rf"^ *(\d+) +{self.process.pid} .* process (\d+) ", listed, re.MULTILINE)
         return {int(number): int(identity) for identity, number in found}
 
-    def wait_until(self, holds: Any, seconds: float = 90) -> None:
+    def wait_until(self, holds: Any, seconds: float = 300) -> None:
         latest = time.monotonic() + seconds
         while not holds():
             assert self.process.poll() is None and time.monotonic() < latest, self.said()
@@ -93,10 +93,6 @@ class Program:
 
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8")
-
-    def end(self, wanted: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(wanted)
-        return self.process.wait(60)
 
 
 @contextmanager
@@ -152,8 +148,7 @@ class Visitor:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     with program(tmp_path_factory.mktemp("program"), THREADS="1") as started:
         yield started
-        assert started.end() == 0
-        assert "Traceback" not in started.said()
+    assert "Traceback" not in started.said()
 
 
 def test_all_of_them_answer_and_are_counted_together(place: Program) -> None:
@@ -257,6 +252,15 @@ def test_one_that_is_killed_again_and_again_is_started_ever_later(place: Program
     assert pauses in ([0, 1, 2], [1, 2, 4])
 
 
+def test_they_end_with_the_one_that_looks_after_them(place: Program) -> None:
+    ids = place.ids()
+    place.process.kill()
+    latest = time.monotonic() + 30
+    while any(Path(f"/proc/{identity}/cmdline").exists() for identity in ids.values()):
+        assert time.monotonic() < latest
+        time.sleep(0.1)
+
+
 def test_answers_end_before_the_processes_do(tmp_path: Path) -> None:
     slow = Slow()
     settings = {"MODELS": "openai:m", "STOP_SECONDS": "60", "THREADS": "1"}
@@ -283,20 +287,10 @@ def test_answers_end_before_the_processes_do(tmp_path: Path) -> None:
         assert "Traceback" not in place.said()
 
 
-def test_they_end_with_the_one_that_looks_after_them(tmp_path: Path) -> None:
-    with program(tmp_path, THREADS="1") as place:
-        ids = place.ids()
-        place.process.kill()
-        latest = time.monotonic() + 30
-        while any(Path(f"/proc/{identity}/cmdline").exists() for identity in ids.values()):
-            assert time.monotonic() < latest
-            time.sleep(0.1)
-
-
 def test_where_none_can_start_the_reason_is_said_and_nothing_goes_on(tmp_path: Path) -> None:
     write_domain(tmp_path / "corpora" / "bare")
     place = Program(tmp_path, MODELS="telepathy:m")
-    assert place.process.wait(120) == 2
+    assert place.process.wait(300) == 2
     assert "telepathy" in place.said() and "Traceback" not in place.said()
 
 

@@ -29,7 +29,8 @@ from web.logs import configure as configure_log
 from web.serving import greeting, serve
 
 if TYPE_CHECKING:
-    from web.stopping import GracefulServer
+    from web.front import App
+    from web.stopping import Flow, GracefulServer
 
 # One that served so long has not failed at its start.
 _STEADY_SECONDS = 30.0
@@ -209,17 +210,25 @@ def _serve(number: int, folder: Path, sockets: Sequence[socket.socket]) -> None:
         settings: Settings = pickle.load(sys.stdin.buffer)
     except EOFError:
         return
+    running: list[GracefulServer] = []
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        if running:
+            running[0].stop()
+        else:
+            # Nobody was answered yet.
+            os._exit(0)
+
+    threading.Thread(target=watch, name="watch", daemon=True).start()
     from web import server
     from web.relay import Relay
 
     configure_log(settings)
     sockets = [*sockets, siblings.enter(folder, number)]
 
-    def started(running: "GracefulServer") -> None:
-        threading.Thread(target=watch, args=(running,), name="watch", daemon=True).start()
+    def around(app: "App", flow: "Flow") -> "App":
+        return Relay(app, flow, folder, number, settings)
 
-    def watch(running: "GracefulServer") -> None:
-        sys.stdin.buffer.read()
-        running.stop()
-
-    serve(settings, server, sockets, started, lambda app, flow: Relay(app, flow, folder, number, settings))
+    # Until it is warm the others answer faster.
+    serve(settings, server, sockets, running.append, around, warm=True)

@@ -79,9 +79,11 @@ def serve(
     sockets: Sequence[socket.socket],
     started: Callable[["GracefulServer"], None],
     around: "Callable[[App, Flow], App]" = lambda app, flow: app,
+    warm: bool = False,
 ) -> None:
-    """Serves the application of `server` until it is told to stop; models and indexes are opened meanwhile.
+    """Serves the application of `server` until it is told to stop.
 
+    Models and indexes are opened meanwhile, with `warm` before anything is answered.
     `started` is called on another thread once requests are answered. `around` may put something around the
     application. Raises LacertaError where another program listens on the address meanwhile.
     """
@@ -99,6 +101,8 @@ def serve(
             server_header=False, proxy_headers=False,
         )  # fmt: skip
         running = GracefulServer(config, app.state.flow)
+        if warm:
+            engine.warm_up()
         try:
             for bound in sockets:
                 bound.listen(config.backlog)
@@ -112,7 +116,8 @@ def serve(
                 time.sleep(0.02)
             started(running)
             # Only then time is taken from the page.
-            engine.warm_up()
+            if not warm:
+                engine.warm_up()
             gc.freeze()
             gc.enable()
 
