@@ -54,6 +54,18 @@ def test_a_domain_without_an_index_is_named(engine, place) -> None:
         assert reasons(client) == [{"check": "index", "domain": "guide", "reason": "there is none yet"}]
 
 
+def test_a_private_domain_is_not_named(place, tmp_path) -> None:
+    shutil.copytree(place.corpora, tmp_path / "corpora")
+    described = tmp_path / "corpora" / "guide" / "domain.toml"
+    described.write_text(f"private = true\n{described.read_text('utf-8')}", encoding="utf-8")
+    (domain_index_folder(place, "guide") / "CURRENT").unlink()
+    engine = Engine(replace(place, corpora=tmp_path / "corpora"))
+    engine.warm_up()
+    with served(create(engine)) as client:
+        assert reasons(client) == [{"check": "index", "reason": "there is none yet"}]
+    engine.close()
+
+
 @pytest.mark.parametrize("part", ["manifest.json", "table"])
 def test_an_index_that_cannot_be_opened_is_named_without_its_folder(engine, place, part) -> None:
     folder = domain_index_folder(place, "guide")

@@ -9,7 +9,7 @@ from typing import Protocol
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from rag.settings import Settings
+from rag.settings import Domain, Settings
 from web.doctor.machine import LEAST_DISK_BYTES
 from web.stopping import Flow
 
@@ -20,6 +20,7 @@ class Examined(Protocol):
     """What is asked of an engine."""
 
     settings: Settings
+    domains: Mapping[str, Domain]
 
     def lacking(self) -> Mapping[str, str]: ...
 
@@ -45,7 +46,7 @@ def router(engine: Examined | None, flow: Flow) -> APIRouter:
 def unready(engine: Examined | None, flow: Flow) -> list[dict[str, str]]:
     """Why questions can't be answered, each as `check`, `reason` and for a domain `domain`; empty where they can.
 
-    Anyone may read it, so it names no file: `make doctor` does.
+    Anyone may read it, so it names no file and no private domain: `make doctor` does.
     """
     reasons = []
     if flow.stopping.is_set():
@@ -53,8 +54,8 @@ def unready(engine: Examined | None, flow: Flow) -> list[dict[str, str]]:
     if engine is None:
         return reasons
     for domain, reason in engine.lacking().items():
-        where = {"check": "index", "domain": domain} if domain else {"check": "embedder"}
-        reasons.append({**where, "reason": reason})
+        named = {"domain": domain} if domain and not engine.domains[domain].private else {}
+        reasons.append({"check": "index" if domain else "embedder", **named, "reason": reason})
     var = engine.settings.var
     try:
         free = shutil.disk_usage(var).free
