@@ -175,8 +175,13 @@ async def _copy(response: httpx.Response, receive: Receive, send: Send) -> None:
         await send(
             {"type": "http.response.start", "status": response.status_code, "headers": _kept(response.headers.raw)}
         )
-        async for part in stream:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+        try:
+            async for part in stream:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        except httpx.TransportError as error:
+            # Without its end the server cuts the connection, from which the page knows that it was lost.
+            _LOG.warning("An answer of another process was cut off: %r", error)
+            return
         await send({"type": "http.response.body", "body": b""})
 
     async def left() -> None:
