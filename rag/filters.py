@@ -106,3 +106,5 @@ _TESTS: Mapping[str, Callable[[str, "Manifest"], Test]] = {
     "years": _years,
     "document": _document,
 }
+NAMES = tuple(_TESTS)
+"""What can be filtered by."""

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from rag import filters
+
 LANGUAGE = Literal["en", "hu", "ko"]
 
 
@@ -25,6 +27,10 @@ Positive = Annotated[int, Field(ge=1), WHOLE]
 Text = Annotated[str, AfterValidator(_whole)]
 """JSON can hold what no other text can."""
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=300)]
+Filters = Annotated[
+    # Another name is refused where the filters are read, for every way in.
+    dict[Text, Text], Field(max_length=10, json_schema_extra={"propertyNames": {"enum": list(filters.NAMES)}})
+]
 
 
 class Schema(BaseModel):
@@ -74,7 +80,7 @@ class Options(Schema):
     """What only this program takes."""
 
     language: LANGUAGE | None = Field(None, description="To answer in; without it that of the question.")
-    filters: dict[Text, Text] = Field({}, max_length=10, description="Which documents count, as of `/v1/search`.")
+    filters: Filters = Field({}, description="Which documents count, as of `/v1/search`.")
     fresh: bool = Field(False, description="A new answer, even where there is one to the same question.")
 
 
@@ -235,11 +241,8 @@ class SearchRequest(Schema):
     domain: Name = Field(examples=["space"])
     query: Text = Field(examples=["gravitational wave detector"])
     k: Annotated[int, Field(ge=1, le=100), WHOLE] = 10
-    filters: dict[Text, Text] = Field(
-        {},
-        max_length=10,
-        description="`language`, `source`, `kind`, `date`, `document`.",
-        examples=[{"language": "hu"}],
+    filters: Filters = Field(
+        {}, description="`language`, `source`, `kind`, `date`, `document`.", examples=[{"language": "hu"}]
     )
     language: LANGUAGE = Field("en", description="Of what an error says.")
 
