@@ -266,7 +266,7 @@ async def mcp(visitor: Visitor) -> None:
         told = result["content"][0]["text"]
         if name == "open_page" and any(number not in state for state in states):
             return
-        if "busy" in told or "later" in told:
+        if "Ask again" in told:
             raise Refused("mcp")
         raise Wrong(f"{name}: {told[:300]}")
     value = result["structuredContent"]
