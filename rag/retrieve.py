@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -106,7 +107,9 @@ def find(
     started = time.perf_counter()
     words = words_of(text)
     matches = glossary.matches(words, language)
-    queries = {group: _query(text, words, matches, language, group) for group in index.groups}
+    topics = [topic_of(word, language) for word in words]
+    topic = topic_words(text, language)
+    queries = {group: _query(text, words, topics, topic, matches, language, group) for group in index.groups}
     timings = {"understand": time.perf_counter() - started}
 
     started = time.perf_counter()
@@ -169,8 +172,9 @@ def retrieve(
     return Retrieval(tuple(hits), sure, language, found.terms, found.queries, timings)
 
 
-def _query(text: str, words: list[str], matches: list[Match], language: str, group: str) -> _Query:
-    topics = [topic_of(word, language) for word in words]
+def _query(
+    text: str, words: list[str], topics: list[str], topic: str, matches: list[Match], language: str, group: str
+) -> _Query:
     terms = tuple(question_terms(text, language, group))
     widenings: list[_Widening] = []
     known: set[int] = set()
@@ -188,7 +192,7 @@ def _query(text: str, words: list[str], matches: list[Match], language: str, gro
     counted = {position for position, topic in enumerate(topics) if topic} | known
     share = len(known) / len(counted) if counted else 0.0
     pairs = tuple(question_pairs(text, language, group))
-    whole, topic = (" ".join((part, *said)) for part in (text, topic_words(text, language)))
+    whole, topic = (" ".join((part, *said)) for part in (text, topic))
     return _Query(terms, pairs, tuple(widenings), share, whole, topic, group == language)
 
 
@@ -270,9 +274,9 @@ def _lexical_evidence(
 
 def ranking(found: Sequence[Candidate], ranker: str) -> list[str]:
     """The ids of the candidates in the order of one ranker, best first."""
-    features = RANKERS[ranker]
-    ordered = sorted(found, key=lambda item: (-sum(item.features[key] for key in features), item.name))
-    return [candidate.name for candidate in ordered]
+    named = sorted(found, key=attrgetter("name"))
+    values = [sum(item.features[key] for key in RANKERS[ranker]) for item in named]
+    return [named[place].name for place in np.argsort(-np.array(values), kind="stable")]
 
 
 def _hits(index: Index, found: Sequence[Candidate], limit: int) -> list[Hit]:

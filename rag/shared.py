@@ -125,7 +125,8 @@ class Shared:
         while not self._closed.wait(_LOOK_SECONDS):
             for name in self.domains:
                 try:
-                    self._refresh(name)
+                    if current_version(self.settings, name) or name in self._indexes:
+                        self._refresh(name)
                 # Whoever asks is told.
                 except (LacertaError, OSError, ValueError):
                     continue

@@ -58,10 +58,15 @@ def _compose(match: re.Match[str]) -> str:
     return composed if len(composed) == 1 else match[0]
 
 
+_MARKS = dict.fromkeys(range(0x300, 0x370))
+
+
 def fold(text: str) -> str:
     """Lower case without accents (Hangul untouched): `Őszi` and `oszi` become the same."""
-    decomposed = unicodedata.normalize("NFD", text.lower())
-    return unicodedata.normalize("NFC", "".join(letter for letter in decomposed if not "\u0300" <= letter <= "\u036f"))
+    text = text.lower()
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).translate(_MARKS))
 
 
 def flatten(text: str) -> str:

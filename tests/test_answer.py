@@ -238,6 +238,7 @@ def test_no_index_says_which_command_makes_one(ground, tmp_path):
     event = last(engine, replace(HOW_LONG, interface_language="hu"))
     assert isinstance(event, Failed) and event.code == "no_index" and "make ingest DOMAIN=guide" in event.message
     engine.warm_up()
+    engine.close()
 
 
 def test_an_index_of_another_embedder_or_a_broken_one_is_not_used(ground, tmp_path):

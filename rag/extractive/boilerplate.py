@@ -31,5 +31,5 @@ def is_boilerplate(text: str, row: bool) -> bool:
         return True
     if row:
         return False
-    letters = sum(letter.isalpha() for letter in text)
+    letters = sum(map(str.isalpha, text))
     return letters < _LETTERS * len(text.replace(" ", "")) or bool(_REFERENCE.match(text))

@@ -6,6 +6,7 @@ Knows nothing of how an answer is put together from the best of them.
 import math
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -81,6 +82,7 @@ def _covered(question: str, retrieval: Retrieval, found: Sequence[Candidate], la
         for term in candidate.terms:
             frequency[term] = frequency.get(term, 0) + 1
 
+    @cache
     def weight(form: frozenset[str]) -> float:
         return sum(math.log(1 + len(found) / (0.5 + frequency.get(term, 0))) for term in form)
 
