@@ -40,7 +40,6 @@ _BODY_BYTES = 256 * 1024
 _PAGE_CHARACTERS = 40_000
 _SHOWN_CHARACTERS = 100
 _PROGRESS_SECONDS = 1.0
-_EVERY_ADDRESS = ("0.0.0.0", "::")
 
 _INSTRUCTIONS = """\
 Searches the documents of these domains and answers from them: {domains}.
@@ -227,20 +226,20 @@ def service(engine: Engine, own: bool, lifespan: Lifespan | None = None, entranc
 class Endpoint:
     """ASGI application of the streamable HTTP transport, which answers inside `run()`.
 
-    Nothing is kept between requests, so several processes can serve one port. Requests to a host name, or from a web
-    page, other than those the settings allow are refused.
+    Nothing is kept between requests, so several processes can serve one port. Which host names and web pages may ask is
+    checked in front of it.
     """
 
     def __init__(self, engine: Engine, entrance: Entrance | None = None) -> None:
         self._server = service(engine, own=False, entrance=entrance)
-        self._security = _security(engine.settings)
         self._app: ASGIApp | None = None
 
     @asynccontextmanager
     async def run(self, *_: object) -> AsyncIterator[None]:
         """Can be entered again once it was left. Has the form of an application's lifespan."""
+        checked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         app = self._server.streamable_http_app(
-            stateless_http=True, max_request_body_size=_BODY_BYTES, transport_security=self._security
+            stateless_http=True, max_request_body_size=_BODY_BYTES, transport_security=checked
         )
         async with self._server.session_manager.run():
             self._app = app
@@ -252,16 +251,6 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app or PlainTextResponse("Not started", status_code=503)
         await app(scope, receive, send)
-
-
-def _security(settings: Settings) -> TransportSecuritySettings:
-    named = (settings.host,) if settings.host not in _EVERY_ADDRESS else ()
-    names = dict.fromkeys(("127.0.0.1", "localhost", "::1", *named, *settings.allowed_hosts))
-    hosts = [f"[{name}]" if name.count(":") > 1 else name for name in names]
-    # The port is the operator's choice, and in front of a proxy another one.
-    hosts += [f"{host}:*" for host in hosts]
-    origins = [f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts]
-    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)
 
 
 def run(arguments: Sequence[str]) -> int:
