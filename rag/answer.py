@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rag import extractive
+from rag import extractive, languages
 from rag.answer_cache import AnswerCache, Kept, Key
 from rag.cite import Checked, check
 from rag.conversation import Memory, carry_over, condensed, needs_context
@@ -154,6 +154,7 @@ class Engine:
         From then on new versions of the indexes are opened as they come.
         """
         self._shared.embedder().embed_query("warm")
+        languages.warm_up()
         for name in self.domains:
             if current_version(self.settings, name) is not None:
                 try:

@@ -1,8 +1,10 @@
 """Which language a text is in: English, Hungarian, Korean, or another one. Knows nothing of documents or questions."""
 
 import re
+import threading
 import unicodedata
 from collections import Counter
+from copy import copy
 from functools import cache
 from typing import Any
 
@@ -26,6 +28,7 @@ _FUNCTION_WORDS = {
 _CANDIDATES = "en hu de fr es it pt nl pl cs sk ro hr sl fi sv da no tr et lv lt vi id".split()
 # More letters than these tell no more.
 _SAMPLE = 1500
+_READING = threading.Lock()
 _OTHER_MINIMUM_WORDS = 4
 # So few words without any that only one language has are a name.
 _FEW_WORDS = 2
@@ -82,11 +85,28 @@ def probabilities(text: str) -> dict[str, float]:
     return {str(language): float(share) for language, share in _identifier(None).rank(text[:_SAMPLE])}
 
 
-@cache
+def warm_up() -> None:
+    """Reads the model that tells languages apart, so that no question waits for it."""
+    for languages in (None, ("en", "hu")):
+        _identifier(languages)
+
+
 def _identifier(languages: tuple[str, ...] | None) -> Any:
+    # Of many that ask at once one reads the model, which is a second's work, and the others wait for it.
+    with _READING:
+        return _restricted(languages)
+
+
+@cache
+def _restricted(languages: tuple[str, ...] | None) -> Any:
+    identifier = copy(_model())
+    identifier.set_languages(list(languages or _CANDIDATES))
+    return identifier
+
+
+@cache
+def _model() -> Any:
     # py3langid: Lui and Baldwin, "langid.py: An Off-the-shelf Language Identification Tool", ACL 2012.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    identifier.set_languages(list(languages or _CANDIDATES))
-    return identifier
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

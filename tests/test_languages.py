@@ -1,5 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from rag import languages
 from rag.languages import detect
 
 
@@ -27,3 +30,11 @@ from rag.languages import detect
 )
 def test_detect(text: str, language: str) -> None:
     assert detect(text) == language
+
+
+def test_many_who_ask_first_at_once_read_the_model_once() -> None:
+    for cached in (languages._restricted, languages._model):
+        cached.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: languages._identifier(("en", "hu")), range(8)))
+    assert all(identifier is found[0] for identifier in found)
