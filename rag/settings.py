@@ -179,7 +179,12 @@ def _environment() -> dict[str, str]:
     """The variables of the file `.env` beside `app.py`, and before them those of the process."""
     from dotenv import dotenv_values
 
-    stored = {key: value or "" for key, value in dotenv_values(ROOT / ".env").items()}
+    file = ROOT / ".env"
+    try:
+        stored = {key: value or "" for key, value in dotenv_values(file).items()}
+    except (OSError, UnicodeDecodeError) as error:
+        # Made by another user, a file of secrets is readable by that one alone.
+        raise ConfigurationError(f"Can't read {file}: {error}. Let whoever runs the program read it.") from error
     return {**stored, **os.environ}
 
 

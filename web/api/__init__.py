@@ -39,7 +39,8 @@ def create(engine: Engine, entrance: Entrance | None = None, keep_alive: float =
     app = Api(
         title="Lacerta",
         version="1",
-        description="Questions to domains of documents, in the shape of OpenAI's interface.",
+        description="Questions to domains of documents, in the shape of OpenAI's interface. Where a key is needed, it is sent as"
+        " Authorization: Bearer KEY.",
         docs_url=None,
         redoc_url=None,
         responses=_ERRORS,
