@@ -102,8 +102,8 @@ def normalised(text: str, language: str) -> list[str]:
 
 def _inside(said: str, answers: Iterable[str]) -> bool:
     for wanted in filter(None, answers):
-        before = r"(?<!\d)" if wanted[0].isdigit() else ""
-        behind = r"(?!\d)" if wanted[-1].isdigit() else ""
+        before = r"(?<!\d)(?<!\d[.,])" if wanted[0].isdigit() else ""
+        behind = r"(?![.,]?\d)" if wanted[-1].isdigit() else ""
         if re.search(before + re.escape(wanted) + behind, said):
             return True
     return False

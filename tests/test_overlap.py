@@ -1,4 +1,5 @@
 import unicodedata
+from typing import Literal
 
 import pytest
 
@@ -13,6 +14,9 @@ from evaluation.overlap import holds, holds_exactly, normalised, rouge, rouge_l,
         ("It takes the Six-Weeks.", "a six weeks", "en", False, False),
         ("It takes Six Weeks.", "six weeks", "en", False, True),
         ("It weighs 120 kg.", "20 kg", "en", False, False),
+        ("It weighs 5.3 kg.", "5", "en", False, False),
+        ("It weighs 5.3 kg.", "3", "en", False, False),
+        ("It weighs 3,5.", "3,5", "en", True, True),
         ("In 1905 it was 19", "190", "en", False, False),
         ("A „hat hét” letelte után.", "hat hét", "hu", True, True),
         ("A hat het letelte után.", "hat hét", "hu", False, False),
@@ -92,7 +96,7 @@ def test_rouge_is_that_of_the_reference(text: str, gold: str, expected: tuple[fl
     ],
 )
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_rouge_keeps_every_letter(text: str, tokens: list[str], form: str) -> None:
+def test_rouge_keeps_every_letter(text: str, tokens: list[str], form: Literal["NFC", "NFD"]) -> None:
     assert rouge_tokens(unicodedata.normalize(form, text)) == tokens
 
 
