@@ -25,10 +25,12 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         (401, "A key is needed, or the one sent is not known"),
         (403, "This is not allowed here"),
         (404, "There is no such model or domain"),
+        (408, "The body did not arrive in time"),
         (413, "The body is too large"),
         (429, "Too much was asked for; Retry-After says in how many seconds there is room again"),
         (500, "Something went wrong here"),
         (503, "The domain has no index yet, or it can't be read"),
+        (504, "It was not done within LACERTA_REQUEST_SECONDS"),
     )
 }
 
@@ -39,8 +41,8 @@ def create(engine: Engine, entrance: Entrance | None = None, keep_alive: float =
     app = Api(
         title="Lacerta",
         version="1",
-        description="Questions to domains of documents, in the shape of OpenAI's interface. Where a key is needed, it is sent as"
-        " Authorization: Bearer KEY.",
+        description="Questions to domains of documents, in the shape of OpenAI's interface. A key, where one is needed,"
+        " is sent as Authorization: Bearer KEY.",
         docs_url=None,
         redoc_url=None,
         responses=_ERRORS,
