@@ -330,7 +330,7 @@ def ask(site: httpx.Client, domain: str, text: str) -> str:
     }
     assert site.post("/en/gradio_api/queue/join", json=joined).status_code == 200
     said = ""
-    with site.stream("GET", "/en/gradio_api/queue/data", params={"session_hash": joined["session_hash"]}) as events:
+    with site.stream("GET", "/en/gradio_api/queue/data", params={"session_hash": str(joined["session_hash"])}) as events:
         for line in events.iter_lines():
             said += line
             if line.startswith("data:") and json.loads(line[5:])["msg"] == "process_completed":

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from rag.settings import Settings
+from rag.settings import LANGUAGES, Settings
 from web.access.address import Proxies
 from web.access.caller import Caller
 from web.access.keys import Keys
@@ -18,6 +18,7 @@ from web.access.policy import open_parts
 from web.access.visitors import Visitors
 from web.api.errors import ApiError
 from web.front import App, Receive, Scope, Send
+from web.texts import texts
 
 OPEN_PATHS = (
     "/", "/healthz", "/readyz", "/favicon.ico", "/manifest.json", "/login", "/logout", "/v1/docs", "/v1/openapi.json",
@@ -106,7 +107,10 @@ def _refused(status: int, code: str, message: str, headers: Mapping[str, str] | 
 def _to_login(scope: Scope) -> Response:
     """A person is shown the way to the login, a script of the page is told that it has ended."""
     if not _opens_a_page(scope):
-        return PlainTextResponse("Log in at /login.", status_code=401, headers={"Cache-Control": "no-store"})
+        # The form in which Gradio shows a visitor what went wrong.
+        language = scope["path"].removeprefix("/").partition("/")[0]
+        said = texts(language if language in LANGUAGES else "en")["login_ended"]
+        return JSONResponse({"detail": said}, 401, {"Cache-Control": "no-store"})
     query = scope.get("query_string", b"").decode("latin-1")
     wanted = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
     return RedirectResponse(f"/login?next={wanted}", status_code=303, headers={"Cache-Control": "no-store"})
