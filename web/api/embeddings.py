@@ -1,10 +1,12 @@
 """`POST /v1/embeddings`: texts as the vectors that the indexes are made of."""
 
 import base64
+import json
 import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter
+from fastapi.responses import Response
 
 from rag.errors import LacertaError
 from rag.models import estimate_tokens, public_name
@@ -34,18 +36,22 @@ def routes(service: Service) -> APIRouter:
         if characters > _MOST_CHARACTERS:
             message = f"The texts may have {_MOST_CHARACTERS} characters together, they have {characters}: send fewer."
             raise ApiError(400, "input_too_long", message, "input")
-        vectors = await place.run(_embed, service, texts, body)
-        tokens = sum(map(estimate_tokens, texts))
-        return {
-            "object": "list",
-            "data": [
-                {"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)
-            ],
-            "model": name,
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-        }
+        written = await place.run(_written, service, texts, body)
+        return Response(written, headers=place.headers, media_type="application/json")
 
     return router
+
+
+def _written(service: Service, texts: list[str], body: EmbeddingRequest) -> str:
+    """The response, written row by row: in one piece, megabytes of numbers would hold up everyone else's answers."""
+    vectors = _embed(service, texts, body)
+    rows = (
+        json.dumps({"object": "embedding", "index": index, "embedding": vector}) for index, vector in enumerate(vectors)
+    )
+    tokens = sum(map(estimate_tokens, texts))
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    rest = json.dumps({"object": "list", "model": body.model, "usage": usage})
+    return f'{rest[:-1]}, "data": [{", ".join(rows)}]}}'
 
 
 def _embed(service: Service, texts: list[str], body: EmbeddingRequest) -> list[Any]:
