@@ -8,11 +8,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
+from string import punctuation
+from urllib.parse import quote
 
 import httpx
-from starlette.responses import JSONResponse
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse, PlainTextResponse
 
 from rag.settings import LANGUAGES, Settings
 from web.front import App, Message, Receive, Scope, Send
@@ -31,6 +33,7 @@ _OF_CONNECTION = {
 }  # fmt: skip
 # Gradio says every 15 s that it is still there.
 _TIMEOUTS = {"connect": 2.0, "read": 60.0, "write": 60.0, "pool": None}
+_LONGEST_TARGET = 8192
 _LOG = logging.getLogger(__name__)
 
 
@@ -58,19 +61,19 @@ class Relay:
         if (scope.get("server") or ("",))[0] == self._own:
             await self._app(self._as_sent(scope), receive, send)
             return
-        _, language, *rest = scope["path"].split("/", 2)
-        inside = rest[0] if rest else ""
+        language, _, inside = scope["path"].removeprefix("/").partition("/")
         if language not in LANGUAGES or (inside and not inside.startswith(_PART)):
             await self._app(scope, receive, send)
             return
         named = self._named(scope)
-        number = self._number if named is None else named
-        if inside and number != self._number:
-            # While it is relayed the answer is written elsewhere, and must not be cut off at the end of this process.
-            with self._flow.answering() if inside == _ANSWERS else nullcontext():
-                number = await self._relay(scope, receive, send, number, language)
-        if number == self._number:
-            await self._app(scope, receive, send if number == named else self._naming(send, number))
+        if not inside or named in (None, self._number):
+            await self._app(scope, receive, send if named is not None else self._naming(send, self._number))
+            return
+        # While it is relayed the answer is written elsewhere, and must not be cut off at the end of this process.
+        with self._flow.answering() if inside == _ANSWERS else nullcontext():
+            if await self._relay(scope, receive, send, named, language):
+                return
+        await self._app(scope, receive, self._naming(send, self._number))
 
     def _as_sent(self, scope: Scope) -> Scope:
         """The request as the process had it that relayed it."""
@@ -84,20 +87,18 @@ class Relay:
         for name, value in scope["headers"]:
             if name != b"cookie":
                 continue
-            try:
-                cookies = SimpleCookie(value.decode("latin-1"))
-            except CookieError:
-                continue
-            text = cookies[COOKIE].value if COOKIE in cookies else ""
+            # As browsers do, it passes over what other programs of this host wrote; SimpleCookie gives all up.
+            text = cookie_parser(value.decode("latin-1")).get(COOKIE, "")
             if text.isascii() and text.isdigit() and len(text) < 4 and (int(text) in {*self._others, self._number}):
                 return int(text)
         return None
 
-    async def _relay(self, scope: Scope, receive: Receive, send: Send, named: int, language: str) -> int:
-        """Has a request answered by the process `named`, or the next one that is there; the number of that one.
-
-        Where it is this one, nothing was done.
-        """
+    async def _relay(self, scope: Scope, receive: Receive, send: Send, named: int, language: str) -> bool:
+        """Has a request answered by the process `named` or the next one that is there; False where that is this one."""
+        target = _target(scope)
+        if len(target) > _LONGEST_TARGET:
+            await PlainTextResponse("URI too long", status_code=414)(scope, receive, send)
+            return True
         body = _body(receive)
         count = len(self._others) + 1
         for number in ((named + step) % count for step in range(count)):
@@ -105,7 +106,7 @@ class Relay:
                 break
             request = httpx.Request(
                 scope["method"],
-                httpx.URL(scheme="http", host="lacerta", raw_path=_target(scope)),
+                httpx.URL(scheme="http", host="lacerta", raw_path=target),
                 headers=[*_kept(scope["headers"]), (_SENDER, "{} {}".format(*(scope["client"] or ("", 0))).encode())],
                 content=body if _has_body(scope) else None,
                 extensions={"timeout": _TIMEOUTS},
@@ -116,15 +117,15 @@ class Relay:
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 continue
             except _LeftError:
-                return number
+                return True
             except httpx.TransportError as error:
                 _LOG.warning("Process %d gave no answer: %r", number, error)
                 said = {"detail": texts(language)["unexpected"]}
                 await JSONResponse(said, status_code=503, headers={"Retry-After": "1"})(scope, receive, sent)
-                return number
+                return True
             await _copy(response, receive, sent)
-            return number
-        return self._number
+            return True
+        return False
 
     @staticmethod
     def _naming(send: Send, number: int) -> Send:
@@ -145,7 +146,9 @@ class _LeftError(Exception):
 
 def _target(scope: Scope) -> bytes:
     path: bytes = scope["raw_path"]
-    return path + b"?" + scope["query_string"] if scope["query_string"] else path
+    whole = path + b"?" + scope["query_string"] if scope["query_string"] else path
+    # What is not ASCII must not stand there, but can.
+    return quote(whole, safe=punctuation).encode("ascii")
 
 
 def _kept(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
