@@ -238,10 +238,15 @@ def _settings(settings: Settings, domain: Domain, manifest: Manifest) -> dict[st
         "splitter": manifest.splitter,
         "documents": len(manifest.documents),
         "chunks": manifest.chunks,
+        "glossary": _digest(domain.folder / "glossary.csv"),
         "context_tokens": settings.context_tokens,
         "answer_tokens": settings.answer_tokens,
         **asdict(domain.retrieval),
     }
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
 
 
 def _version(questions: beir.QuestionSet, embedder: Embedder) -> str:

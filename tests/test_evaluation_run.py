@@ -79,6 +79,7 @@ def test_a_domain_is_asked_as_a_visitor_asks(run: Run, engine: Engine) -> None:
     assert outcome.confidence > 0.5
     assert run.index_version == current_version(engine.settings, "birds")
     assert run.settings["embedder"].startswith("balanced") and run.settings["models"] == ["extractive"]
+    assert run.settings["glossary"] == ""
     assert run.machine["cores"] >= 1
 
 
@@ -90,6 +91,14 @@ def test_refusals_and_failures_are_outcomes_too(run: Run) -> None:
     found = answers.figures(run.outcomes, run.threshold)
     assert (found.confusion.refused, found.confusion.failed) == (1, 1)
     assert found.shares["inside_exact"].value >= 1 / 3
+
+
+def test_the_same_questions_come_to_the_same(run: Run, engine: Engine) -> None:
+    def without_times(found: Run) -> list[Outcome]:
+        return [replace(one, said=one.said and replace(one.said, seconds={})) for one in found.outcomes]
+
+    again = ask_domain(engine, "birds")
+    assert without_times(again) == without_times(run)
 
 
 def test_rankings_give_figures_by_pair(run: Run) -> None:
