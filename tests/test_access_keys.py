@@ -59,7 +59,7 @@ def test_a_line_is_read_as_it_was_written(line: Line, tmp_path: Path) -> None:
     "text",
     [
         "my-plain-secret", "sha256:12ab", f"{CHECK.reveal()}; domain=space", f"{CHECK.reveal()}; minute=-1",
-        f"{CHECK.reveal()}; minute=", f"{CHECK.reveal()}; minute=²", f"{CHECK.reveal().upper()}", "; domains=space",
+        f"{CHECK.reveal()}; minute=", f"{CHECK.reveal()}; minute=²", f"{CHECK.reveal()}; day={'9' * 5000}", f"{CHECK.reveal().upper()}", "; domains=space",
         f"md5:{CHECK.reveal().removeprefix('sha256:')}",
     ],
 )  # fmt: skip
@@ -94,7 +94,8 @@ def test_a_file_keeps_all_else_and_its_mode(tmp_path: Path) -> None:
     target = tmp_path / "kept" / "settings"
     target.parent.mkdir()
     before = (
-        "# a comment with é\nLACERTA_PORT=7000\n\nexport LACERTA_KEY_BOB=x\nLACERTA_KEY_BOB_TWO=y\n#LACERTA_KEY_BOB=\n"
+        "# a comment with é and \u2028\nLACERTA_PORT=7000\n\nexport LACERTA_KEY_BOB=x\n"
+        "LACERTA_KEY_BOB_TWO=y\n#LACERTA_KEY_BOB=\n"
     )
     target.write_text(before, encoding="utf-8")
     target.chmod(0o640)

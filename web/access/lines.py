@@ -24,6 +24,7 @@ FILE = ROOT / ".env"
 _LOG = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
 _LOOK_SECONDS = 1.0
+_DIGITS = 15
 _LIMITS = tuple(item.name for item in fields(Limits))
 
 
@@ -59,7 +60,7 @@ def parse(variable: str, text: str) -> Line:
         name, _, value = (side.strip() for side in part.partition("="))
         if name == "domains":
             domains = frozenset(filter(None, (domain.strip() for domain in value.split(","))))
-        elif name in _LIMITS and value.isascii() and value.isdecimal():
+        elif name in _LIMITS and value.isascii() and value.isdecimal() and len(value) <= _DIGITS:
             values[name] = int(value)
         else:
             raise ConfigurationError(
@@ -116,7 +117,8 @@ def remove_line(variable: str, file: Path = FILE) -> bool:
 
 def _content(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="utf-8").splitlines()
+        text = file.read_text(encoding="utf-8")
+        return text.removesuffix("\n").split("\n") if text else []
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
