@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import socket
 import stat
 import threading
 import time
@@ -281,6 +282,12 @@ def test_a_visitor_logs_in_and_out(site: httpx.Client) -> None:
     assert site.get("/hu/config").status_code == 401
 
 
+def test_a_request_without_a_path_is_refused_as_any_other(site: httpx.Client) -> None:
+    with socket.create_connection((site.base_url.host, site.base_url.port or 80)) as raw:
+        raw.sendall(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert raw.makefile("rb").readline().startswith(b"HTTP/1.1 401")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_a_visitor_wrote_is_text(site: httpx.Client, language: str) -> None:
     answer = log_in(site, '"><script>alert(1)</script>', "x", f'/{language}/?a="><script>alert(2)</script>')
@@ -330,7 +337,9 @@ def ask(site: httpx.Client, domain: str, text: str) -> str:
     }
     assert site.post("/en/gradio_api/queue/join", json=joined).status_code == 200
     said = ""
-    with site.stream("GET", "/en/gradio_api/queue/data", params={"session_hash": str(joined["session_hash"])}) as events:
+    with site.stream(
+        "GET", "/en/gradio_api/queue/data", params={"session_hash": str(joined["session_hash"])}
+    ) as events:
         for line in events.iter_lines():
             said += line
             if line.startswith("data:") and json.loads(line[5:])["msg"] == "process_completed":

@@ -75,8 +75,7 @@ class Guard:
                 message["headers"] = [*message.get("headers", []), *ours]
             await send(message)
 
-        _, language, *rest = scope["path"].split("/", 2)
-        inside = rest[0] if rest else ""
+        language, _, inside = scope["path"].removeprefix("/").partition("/")
         if language in LANGUAGES and inside and not inside.startswith(GRADIO_PATHS):
             await PlainTextResponse("Not found", status_code=404)(scope, receive, send_guarded)
         else:

@@ -44,7 +44,7 @@ class Origin:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        folder = scope["path"].split("/")[1] if "/" in scope["path"] else ""
+        folder = scope["path"].removeprefix("/").partition("/")[0]
         host = self._proxies.host(scope)
         origin = next((value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"origin"), "")
         shared = folder == _SHARED and bool(self._origins & {origin, "*"})
