@@ -59,7 +59,8 @@ def test_a_line_is_read_as_it_was_written(line: Line, tmp_path: Path) -> None:
     "text",
     [
         "my-plain-secret", "sha256:12ab", f"{CHECK.reveal()}; domain=space", f"{CHECK.reveal()}; minute=-1",
-        f"{CHECK.reveal()}; minute=", f"{CHECK.reveal()}; minute=²", f"{CHECK.reveal()}; day={'9' * 5000}", f"{CHECK.reveal().upper()}", "; domains=space",
+        f"{CHECK.reveal()}; minute=", f"{CHECK.reveal()}; minute=²", f"{CHECK.reveal()}; day={'9' * 5000}",
+        f"{CHECK.reveal().upper()}", "; domains=space",
         f"md5:{CHECK.reveal().removeprefix('sha256:')}",
     ],
 )  # fmt: skip
