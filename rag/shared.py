@@ -23,7 +23,7 @@ from rag.types import Embedder
 
 _LOG = logging.getLogger(__name__)
 # How often it is looked for new versions of the indexes.
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS = 0.1
 # A version that could not be opened is left alone for so long: a server may come back, a folder may be mended.
 _REFUSED_SECONDS = 2.0
 
@@ -94,7 +94,8 @@ class Shared:
     def index(self, name: str) -> Iterator[Index]:
         """The current version of a domain's index, held open while it is read. Raises IndexUnavailable.
 
-        While another thread opens a new version, and where it can't be opened, the one before.
+        While another thread opens a new version, and where it can't be opened, the one before. After `follow` only
+        the first version of a domain is waited for.
         """
         held = self._current(name)
         try:
@@ -148,8 +149,10 @@ class Shared:
         held = self._indexes.get(name)
         if held is not None and held.version == version:
             return
+        if held is not None and self._follower not in (None, threading.current_thread()):
+            # Who can be answered from the version before does not wait for the next one.
+            return
         opening = self._opening[name]
-        # Who can be answered from the version before does not wait for the next one.
         if opening.acquire(blocking=held is None):
             try:
                 self._open(name)

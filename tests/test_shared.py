@@ -82,6 +82,15 @@ def test_questions_are_answered_while_a_new_version_is_opened(shared, place, mon
     assert becomes(lambda: version(shared) == "2")
 
 
+def test_where_versions_are_followed_no_question_opens_the_next_one(shared, place, monkeypatch):
+    assert version(shared) == "1"
+    monkeypatch.setattr("rag.shared._LOOK_SECONDS", 600.0)
+    shared.follow()
+    opening = Opening(monkeypatch)
+    build_index(place, "2", NINE)
+    assert version(shared) == "1" and opening.count == 0
+
+
 def test_only_one_opens_a_version_and_all_get_it(shared, monkeypatch):
     opening = Opening(monkeypatch)
     found: list[str] = []
