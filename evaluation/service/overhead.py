@@ -67,14 +67,14 @@ def measure(var: Path, streams: Sequence[int], answers: int, rate: float, proces
         settings = {"corpora": f"{scratch}/corpora", "var": f"{scratch}/var", "models": "openai:m"}
         with Program(**settings, openai_base_url=server, processes=processes) as program:
             through = f"{program.address}/v1"
-            asyncio.run(_ask(through, _DOMAIN, 1, [next(seeds) for _ in range(_WARM_UP)]))
+            asyncio.run(_ask(through, _DOMAIN, 1, [next(seeds) for _ in range(_WARM_UP)], rate))
             report["streams"] = {}
             for number in tqdm(streams, desc="streams", leave=False, disable=None):
                 wanted = [next(seeds) for _ in range(number * answers)]
-                direct = asyncio.run(_ask(server, "m", number, wanted))
-                whole = asyncio.run(_ask(through, _DOMAIN, number, wanted))
+                direct = asyncio.run(_ask(server, "m", number, wanted, rate))
+                whole = asyncio.run(_ask(through, _DOMAIN, number, wanted, rate))
                 times = httpx.get(server, trust_env=False).json()["times"]
-                again = asyncio.run(_ask(through, _DOMAIN, number, wanted))
+                again = asyncio.run(_ask(through, _DOMAIN, number, wanted, rate))
                 report["streams"][str(number)] = _figures(direct, whole, again, times)
     return report
 
@@ -102,18 +102,19 @@ def _percentiles(seconds: Iterator[float]) -> dict[str, float]:
     return {f"p{share}": round(float(np.percentile(values, share)), 1) for share in (50, 95)}
 
 
-async def _ask(address: str, model: str, streams: int, seeds: Sequence[int]) -> list[_Asked]:
-    """Asks a question for each seed, so many at once."""
+async def _ask(address: str, model: str, streams: int, seeds: Sequence[int], rate: float) -> list[_Asked]:
+    """Asks a question for each seed, so many at once, the first ones spread over the time that an answer takes."""
     waiting = iter(seeds)
     found: list[_Asked] = []
     limits = httpx.Limits(max_connections=streams, max_keepalive_connections=streams)
     async with httpx.AsyncClient(base_url=address, timeout=_TIMEOUT, limits=limits, trust_env=False) as client:
 
-        async def work() -> None:
+        async def work(place: int) -> None:
+            await asyncio.sleep(place / streams * _WORDS / rate)
             for seed in waiting:
                 found.append(await _one(client, model, seed))
 
-        await asyncio.gather(*(work() for _ in range(streams)))
+        await asyncio.gather(*(work(place) for place in range(streams)))
     return found
 
 
