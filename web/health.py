@@ -20,7 +20,9 @@ class Examined(Protocol):
     """What is asked of an engine."""
 
     settings: Settings
-    domains: Mapping[str, Domain]
+
+    @property
+    def domains(self) -> Mapping[str, Domain]: ...
 
     def lacking(self) -> Mapping[str, str]: ...
 
