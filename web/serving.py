@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import logging
 import socket
 import threading
 import time
@@ -13,8 +14,11 @@ from rag.errors import LacertaError
 from rag.settings import Settings
 
 if TYPE_CHECKING:
+    from rag.answer import Engine
     from web.front import App
     from web.stopping import Flow, GracefulServer
+
+_LOG = logging.getLogger(__name__)
 
 
 def bind(settings: Settings) -> list[socket.socket]:
@@ -102,7 +106,7 @@ def serve(
         )  # fmt: skip
         running = GracefulServer(config, app.state.flow)
         if warm:
-            engine.warm_up()
+            _warm_up(engine)
         try:
             for bound in sockets:
                 bound.listen(config.backlog)
@@ -117,7 +121,7 @@ def serve(
             started(running)
             # Only then time is taken from the page.
             if not warm:
-                engine.warm_up()
+                _warm_up(engine)
             gc.freeze()
             gc.enable()
 
@@ -131,3 +135,11 @@ def serve(
             greeter.join()
     finally:
         engine.close()
+
+
+def _warm_up(engine: "Engine") -> None:
+    """Without what can't be opened now: `/readyz` says what is lacking, and the next question tries again."""
+    try:
+        engine.warm_up()
+    except LacertaError as error:
+        _LOG.warning("%s", error)
