@@ -278,13 +278,16 @@ class Index:
                 " --rebuild."
             ) from error
         vectors = server.open(folder) if server else FileVectors(folder / "chroma")
-        if server and (held := sum(vectors.counts().values())) != manifest.chunks:
+        try:
+            if server and (held := sum(vectors.counts().values())) != manifest.chunks:
+                raise IndexUnavailable(
+                    f"The vector server at {server.address} holds {held} of {manifest.chunks} vectors of"
+                    f' "{manifest.domain}": run make ingest DOMAIN={manifest.domain}.'
+                )
+            return cls(manifest, vectors, LexicalIndex(folder / "lexical"), table)
+        except BaseException:
             vectors.close()
-            raise IndexUnavailable(
-                f"The vector server at {server.address} holds {held} of {manifest.chunks} vectors of"
-                f' "{manifest.domain}": run make ingest DOMAIN={manifest.domain}.'
-            )
-        return cls(manifest, vectors, LexicalIndex(folder / "lexical"), table)
+            raise
 
     @property
     def groups(self) -> tuple[str, ...]:
