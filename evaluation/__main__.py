@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; 0 when done, 1 when it could not be or found what is wrong, 2 for a wrong argument or setting."""
+    """Runs one command; 0 when done, 1 when it could not be or found a fault, 2 for a wrong argument or setting."""
     parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     beir = commands.add_parser("beir", help="a folder with corpus.jsonl, queries.jsonl and qrels/test.tsv")

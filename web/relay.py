@@ -65,13 +65,17 @@ class Relay:
         if language not in LANGUAGES or (inside and not inside.startswith(_PART)):
             await self._app(scope, receive, send)
             return
+        target = _target(scope)
+        if len(target) > _LONGEST_TARGET:
+            await PlainTextResponse("URI too long", status_code=414)(scope, receive, send)
+            return
         named = self._named(scope)
         if not inside or named in (None, self._number):
             await self._app(scope, receive, send if named is not None else self._naming(send, self._number))
             return
         # While it is relayed the answer is written elsewhere, and must not be cut off at the end of this process.
         with self._flow.answering() if inside == _ANSWERS else nullcontext():
-            if await self._relay(scope, receive, send, named, language):
+            if await self._relay(scope, receive, send, named, target, language):
                 return
         await self._app(scope, receive, self._naming(send, self._number))
 
@@ -93,12 +97,10 @@ class Relay:
                 return int(text)
         return None
 
-    async def _relay(self, scope: Scope, receive: Receive, send: Send, named: int, language: str) -> bool:
+    async def _relay(
+        self, scope: Scope, receive: Receive, send: Send, named: int, target: bytes, language: str
+    ) -> bool:
         """Has a request answered by the process `named` or the next one that is there; False where that is this one."""
-        target = _target(scope)
-        if len(target) > _LONGEST_TARGET:
-            await PlainTextResponse("URI too long", status_code=414)(scope, receive, send)
-            return True
         body = _body(receive)
         count = len(self._others) + 1
         for number in ((named + step) % count for step in range(count)):

@@ -54,7 +54,9 @@ class Pool:
         try:
             while True:
                 try:
-                    item = await asyncio.wait_for(items.get(), seconds)
+                    # Not wait_for: in Python 3.11 it loses a cancellation that comes together with an item.
+                    async with asyncio.timeout(seconds):
+                        item = await items.get()
                 except TimeoutError:
                     yield None
                     continue
