@@ -60,7 +60,11 @@ def test_a_name_that_is_not_there_costs_as_much_as_one_that_is() -> None:
     assert not is_password(PASSWORD, NOBODY)
 
 
-@pytest.mark.parametrize("text", ["sha256:" + "0" * 64, KEPT, "scrypt:abc", "scrypt:" + KEPT + "; colour=green"])
+@pytest.mark.parametrize(
+    "text",
+    ["sha256:" + "0" * 64, KEPT, "scrypt:abc", "scrypt:" + KEPT + "; colour=green"],
+    ids=["another kind", "no kind", "cut off", "an unknown wish"],
+)
 def test_a_login_that_is_wrong_says_so_and_not_what_it_holds(text: str) -> None:
     with pytest.raises(ConfigurationError, match="LACERTA_LOGIN_BOB") as wrong:
         parse_login("LACERTA_LOGIN_BOB", text)
