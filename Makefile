@@ -40,7 +40,7 @@ test: setup  ## install what tests need and run all of them (TESTS=tests/test_te
 		echo "test: no C++ compiler, so the tests of GGUF models are skipped. On Debian: apt-get install build-essential"; fi
 	@[ -n "$(BROWSER)" ] || echo "test: no Chromium, so the tests of the page are skipped." \
 		"On Debian: apt-get install chromium. Elsewhere: make test CHROMIUM=/path/to/chrome"
-	CHROMIUM="$(BROWSER)" $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
+	CHROMIUM="$(BROWSER)" $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: setup  ## ruff and mypy
 	@$(SETUP) requirements/dev.txt
