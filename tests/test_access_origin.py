@@ -91,6 +91,19 @@ def test_what_no_proxy_said_does_not_come_through() -> None:
     assert answer.text.startswith("http ") and "x-forwarded" not in answer.text
 
 
+@pytest.mark.parametrize(
+    "header", ["x-forwarded-for: 203.0.113.7", "forwarded: for=203.0.113.7", "x-real-ip: 203.0.113.7"]
+)
+def test_nobody_is_taken_for_this_machine_behind_a_proxy_that_is_not_named(header: str) -> None:
+    headers = dict([header.split(": ")])
+    refused = client().get("/v1/search", headers=headers)
+    assert refused.status_code == 403 and refused.json()["error"]["code"] == "unknown_proxy"
+    assert "LACERTA_TRUSTED_PROXIES" in client().get("/hu/", headers=headers).text
+    # Where others are let in only as the settings say, such a header changes nothing.
+    assert client(**LAN).get("/hu/", headers=headers).status_code == 200
+    assert client(trusted_proxies=("127.0.0.1",)).get("/hu/", headers=headers).status_code == 200
+
+
 def preflight(asked: TestClient, path: str = "/v1/search", origin: str = SHOP) -> Any:
     headers = {
         "origin": origin,

@@ -8,6 +8,7 @@ from web.front import Scope
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # What counts only from a proxy that is trusted; from anyone else nobody behind may read it.
 _FORWARDED = (b"forwarded", b"x-real-ip", b"x-gradio-server")
+_PASSED_ON = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
 _NAME_CHARACTERS = 200
 # Whoever has an IPv6 address has all of its last 64 bits (RFC 6177).
 _IPV6_BITS = 64
@@ -67,6 +68,10 @@ class Proxies:
         """Host and port that the visitor asked for, in lower case."""
         forwarded = _values(scope, b"x-forwarded-host") if self.trusted(scope) else []
         return (forwarded or _values(scope, b"host") or [""])[0].lower()
+
+    def passed_on(self, scope: Scope) -> bool:
+        """Whether some proxy says that it passed the request on for somebody else, trusted or not."""
+        return any(name in _PASSED_ON for name, _ in scope["headers"])
 
     def clean(self, scope: Scope) -> None:
         """Takes away the headers of proxies that no trusted one sent, so that nobody behind believes them."""

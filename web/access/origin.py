@@ -23,6 +23,7 @@ _SHOWN_HEADERS = (
     "x-ratelimit-reset-requests",
 )  # fmt: skip
 _SHOWN_CHARACTERS = 100
+_UNKNOWN_PROXY = "A proxy passed this on that the settings don't name: set LACERTA_TRUSTED_PROXIES to its address."
 
 
 class Origin:
@@ -32,7 +33,8 @@ class Origin:
         self.app = app
         self._proxies = proxies
         self._allowed = {name.lower() for name in settings.allowed_hosts}
-        self._checks_host = bool(self._allowed) or is_local(settings)
+        self._local = is_local(settings)
+        self._checks_host = bool(self._allowed) or self._local
         self._names = {*LOOPBACK, settings.host.lower(), *self._allowed}
         self._origins = {origin.lower().rstrip("/") for origin in settings.cors_origins}
         self._cors = CORSMiddleware(
@@ -50,6 +52,9 @@ class Origin:
         shared = folder == _SHARED and bool(self._origins & {origin, "*"})
         if self._checks_host and not self._is_ours(host):
             app: App = _refused(folder, 421, "wrong_host", f"There is no {host[:_SHOWN_CHARACTERS]!r} here.")
+        elif self._local and self._proxies.passed_on(scope):
+            # Whoever stands behind it would be taken for this machine.
+            app = _refused(folder, 403, "unknown_proxy", _UNKNOWN_PROXY)
         elif origin and scope["method"] not in _SAFE and not shared and not self._is_own(origin, host):
             message = f"Pages of {origin[:_SHOWN_CHARACTERS]!r} may not send this."
             app = _refused(folder, 403, "wrong_origin", message)
