@@ -1,6 +1,7 @@
 """The program as a process: what it says, and how it ends, when something about its surroundings is wrong."""
 
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -124,3 +125,24 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc", reason="no glibc")
+@pytest.mark.parametrize(("shared", "fewest", "most"), [("", 5, 64), ("app.share_arenas()", 1, 2)])
+def test_threads_share_the_arenas_of_memory(shared: str, fewest: int, most: int) -> None:
+    program = f"""
+import app, ctypes, threading
+{shared}
+together = threading.Barrier(8)
+def work():
+    kept = bytearray(5000)
+    together.wait()
+    kept = [bytearray(5000) for _ in range(100)]
+    together.wait()
+threads = [threading.Thread(target=work) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+ctypes.CDLL(None).malloc_stats()
+"""
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    assert fewest <= sum(line.startswith("Arena ") for line in told.splitlines()) <= most
