@@ -65,7 +65,8 @@ def visitor(request: pytest.FixtureRequest, browser: Browser, faults: list[str])
 
 
 def enter(page: Page, name: str, password: str) -> None:
-    """By the keyboard alone."""
+    """By the keyboard alone, from the field that has the focus once the page is drawn."""
+    expect(page.locator(":focus")).to_have_count(1)
     page.keyboard.type(name)
     page.keyboard.press("Tab")
     page.keyboard.type(password)
