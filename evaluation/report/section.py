@@ -1,0 +1,20 @@
+"""A part of a report that another measurement adds. Knows nothing of how reports are written."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, paragraphs of plain text, a table and a plot; all but the heading may be missing.
+
+    `titles` are the table's column headings, each of `rows` has as many cells; a cell is shown as `str` of it, floats
+    with three digits behind the point. `figure` is an SVG or PNG, `alternative` says in words what it shows.
+    """
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+    figure: bytes | None = None
+    alternative: str = ""
