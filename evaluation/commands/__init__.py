@@ -1,0 +1,9 @@
+"""What `python -m evaluation` can be told to do, a module a command.
+
+Each has `HELP`, one line; `add_arguments(parser)`; `run(settings, chosen)`, which gives a report that fits into JSON
+and imports what is heavy only then; and `show(report)`, which prints it for people. A report with something true under
+`wrong` has found a fault.
+"""
+
+NAMES = ("beir", "extractive", "refusal", "citations", "domain", "conversation", "bench", "service")
+"""The commands, as they are listed."""

@@ -1,0 +1,51 @@
+"""`bench`: speed and memory."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rag.settings import Settings
+
+HELP = "speed and memory on made documents"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parts = ("search", "embedding", "ingest", "gguf")
+    parser.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="sizes of indexes")
+    parser.add_argument("--only", action="append", choices=parts, help="one part; may be repeated")
+    parser.add_argument("--questions", type=int, default=200, help="questions asked of each index")
+    parser.add_argument("--rounds", type=int, default=3, help="turns that pipelines take; figures are their medians")
+    parser.add_argument("--documents", type=Path, help="a folder to ingest in place of made documents")
+    parser.add_argument("--document-chunks", type=int, default=3_000, help="size of the made documents to ingest")
+    parser.add_argument("--small-files", type=int, default=5_000, help="files of which one is edited")
+    parser.add_argument(
+        "--memory-chunks", type=int, default=100_000, help="size of the ingest whose memory is measured"
+    )
+    parser.add_argument("--plain", type=Path, help="the interpreter that has the torch pipeline")
+    parser.add_argument("--gguf", type=Path, action="append", default=[], help="a model to measure; may be repeated")
+
+
+def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
+    from evaluation import bench
+
+    options = bench.Options(
+        settings,
+        tuple(chosen.chunks),
+        chosen.questions,
+        rounds=chosen.rounds,
+        documents=chosen.documents,
+        document_chunks=chosen.document_chunks,
+        small_files=chosen.small_files,
+        memory_chunks=chosen.memory_chunks,
+        models=tuple(chosen.gguf),
+    )
+    if chosen.plain:
+        options = replace(options, plain=chosen.plain)
+    return bench.run(options, chosen.only or ())
+
+
+def show(report: dict[str, Any]) -> None:
+    from evaluation.bench import markdown
+
+    print(markdown(report))
