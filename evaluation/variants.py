@@ -1,4 +1,4 @@
-"""Questions typed differently: without accents, in capitals, with a typo, as keywords, with spaces where none belong.
+"""Questions typed differently: on another keyboard, in capitals, with a typo, as keywords, with other spaces.
 
 Every variant takes the text, its language and a seed, and gives the same text for the same three. It gives the text
 unchanged where it has nothing to do.
@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from evaluation.hangul import FINALS, INITIALS, VOWELS, composed, english_keys, parted, romanised
 from rag.analysis import content_words
 from rag.languages import detect
 
@@ -24,16 +25,42 @@ _KEYBOARDS = {
     "hu": ("qwertzuiopőú", "asdfghjkléáű", "íyxcvbnm"),
     "ko": ("ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔ", "ㅁㄴㅇㄹㅎㅗㅓㅏㅣ", "ㅋㅌㅊㅍㅠㅜㅡ"),
 }
-# The letters of a Hangul syllable in the order of Unicode (The Unicode Standard, section 3.12).
-_INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
-_VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
-_FINALS = " ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
+# Two letters that Latin-1 lacks, in its nearest ones: how old programs and foreign keyboards write Hungarian.
+_LATIN1 = str.maketrans("őűŐŰ", "õûÕÛ")
+_DIGRAPHS = {"ö": "oe", "ő": "oe", "ü": "ue", "ű": "ue", "Ö": "Oe", "Ő": "Oe", "Ü": "Ue", "Ű": "Ue"}
+_SWAPPED_KEYS = str.maketrans("yzYZ", "zyZY")
 
 
 def without_accents(text: str, language: str, seed: int) -> str:
     """As on a foreign keyboard: every letter without its accents, upper and lower case kept, Hangul untouched."""
     decomposed = unicodedata.normalize("NFD", text)
     return unicodedata.normalize("NFC", "".join(letter for letter in decomposed if not "\u0300" <= letter <= "\u036f"))
+
+
+def latin1_accents(text: str, language: str, seed: int) -> str:
+    """Hungarian `ő` and `ű` as `õ` and `û`, for want of their keys."""
+    return unicodedata.normalize("NFC", text).translate(_LATIN1)
+
+
+def digraphs(text: str, language: str, seed: int) -> str:
+    """`ö` and `ő` as `oe`, `ü` and `ű` as `ue`, as in addresses and telegrams; other letters without accents."""
+    spelt = "".join(_DIGRAPHS.get(letter, letter) for letter in unicodedata.normalize("NFC", text))
+    return without_accents(spelt, language, seed)
+
+
+def swapped_keys(text: str, language: str, seed: int) -> str:
+    """`y` for `z` and `z` for `y`: typed blindly on the other of the English and the Hungarian keyboard."""
+    return text.translate(_SWAPPED_KEYS)
+
+
+def decomposed(text: str, language: str, seed: int) -> str:
+    """Accents, and the letters of Hangul syllables, as characters of their own: as copied from names of files."""
+    return unicodedata.normalize("NFD", text)
+
+
+def lower_case(text: str, language: str, seed: int) -> str:
+    """Without a capital."""
+    return text.lower()
 
 
 def upper_case(text: str, language: str, seed: int) -> str:
@@ -81,8 +108,39 @@ def spaced_out(text: str, language: str, seed: int) -> str:
     return text[: word.start()] + " ".join(word[0]) + text[word.end() :]
 
 
+def spaced_throughout(text: str, language: str, seed: int) -> str:
+    """Spaces between all syllables of Korean."""
+    return _HANGUL_WORD.sub(lambda match: " ".join(match[0]), text)
+
+
+def romanised_korean(text: str, language: str, seed: int) -> str:
+    """Korean in Latin letters, as it sounds."""
+    return romanised(text)
+
+
+def english_keyboard(text: str, language: str, seed: int) -> str:
+    """Korean typed while the keyboard was set to English."""
+    return english_keys(text)
+
+
 VARIANTS: Mapping[str, Callable[[str, str, int], str]] = {
-    variant.__name__: variant for variant in (without_accents, upper_case, typo, keywords, unspaced, spaced_out)
+    variant.__name__: variant
+    for variant in (
+        without_accents,
+        latin1_accents,
+        digraphs,
+        swapped_keys,
+        decomposed,
+        lower_case,
+        upper_case,
+        typo,
+        keywords,
+        unspaced,
+        spaced_out,
+        spaced_throughout,
+        romanised_korean,
+        english_keyboard,
+    )
 }
 """By name: `(text, language, seed)` to the text as it is typed."""
 
@@ -122,17 +180,16 @@ def _letters_beside(letter: str, language: str) -> list[str]:
 
 
 def _syllables_beside(syllable: str) -> list[str]:
-    code, final = divmod(ord(syllable) - ord("가"), len(_FINALS))
-    initial, vowel = divmod(code, len(_VOWELS))
+    initial, vowel, final = parted(syllable)
 
-    def others(letters: str, place: int) -> list[int]:
+    def others(letters: str, letter: str) -> list[str]:
         # The key beside may hold a letter of the other kind, which makes no syllable.
-        return [letters.index(near) for near in _keys_beside(letters[place], "ko") if near in letters]
+        return [near for near in _keys_beside(letter, "ko") if near in letters]
 
-    places = [(other, vowel, final) for other in others(_INITIALS, initial)]
-    places += [(initial, other, final) for other in others(_VOWELS, vowel)]
-    places += [(initial, vowel, other) for other in others(_FINALS, final)]
-    return [chr(ord("가") + (first * len(_VOWELS) + second) * len(_FINALS) + third) for first, second, third in places]
+    places = [(other, vowel, final) for other in others(INITIALS, initial)]
+    places += [(initial, other, final) for other in others(VOWELS, vowel)]
+    places += [(initial, vowel, other) for other in others(FINALS, final)]
+    return [composed(*place) for place in places]
 
 
 def _keys_beside(letter: str, keyboard: str) -> list[str]:

@@ -117,3 +117,25 @@ def test_typed_is_seeded_by_the_question() -> None:
     assert len(set(results)) > 10
     assert results == [typed({"_id": f"q{number}", "text": text}, "typo") for number in range(20)]
     assert typed({"_id": "q1", "text": text}) == text
+
+
+def test_hungarian_on_other_keyboards() -> None:
+    text = "Őszi hűvös zápor, Űrhajós"
+    assert VARIANTS["latin1_accents"](text, "hu", 0) == "Õszi hûvös zápor, Ûrhajós"
+    assert VARIANTS["digraphs"](text, "hu", 0) == "Oeszi huevoes zapor, Uerhajos"
+    assert VARIANTS["swapped_keys"]("Nyári zápor Zala", "hu", 0) == "Nzári yápor Yala"
+
+
+def test_decomposed_reads_the_same() -> None:
+    apart = VARIANTS["decomposed"]("őszi 달", "hu", 0)
+    assert len(apart) == 9
+    assert unicodedata.normalize("NFC", apart) == "őszi 달"
+
+
+def test_spaced_throughout_opens_every_word() -> None:
+    assert VARIANTS["spaced_throughout"]("우주 망원경 JWST", "ko", 0) == "우 주 망 원 경 JWST"
+
+
+def test_korean_in_latin_letters() -> None:
+    assert VARIANTS["english_keyboard"]("닭의 꽤 JWST", "ko", 0) == "ekfrdml Rho JWST"
+    assert VARIANTS["romanised_korean"]("독립문 JWST는 좋다", "ko", 0) == "dongnimmun JWSTneun jota"
