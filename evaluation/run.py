@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +31,8 @@ from rag.languages import detect
 from rag.models import public_name
 from rag.rerank import Reranker, load_reranker
 from rag.retrieve import RANKERS, find, ranking, retrieve
-from rag.settings import LANGUAGES, ROOT, Domain, RetrievalSettings, Settings
+from rag.revision import revision
+from rag.settings import LANGUAGES, Domain, RetrievalSettings, Settings
 from rag.text import flatten, normalise
 from rag.types import Answer, Embedder, Hit, Question
 
@@ -130,16 +130,6 @@ def scratch_domain(
 def keep(run: Run, settings: Settings) -> Path:
     """Writes a run to where runs are kept, `var/evaluation/`; the folder that it is in."""
     return run.save(settings.var / "evaluation")
-
-
-def revision(folder: Path = ROOT) -> str:
-    """The git revision of the program, `-dirty` behind it where files differ from it; `unknown` without git."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() or "unknown" if done.returncode == 0 else "unknown"
 
 
 def machine() -> dict[str, Any]:

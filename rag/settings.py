@@ -89,6 +89,7 @@ class Settings:
     threads: int = 0
     contact: str = ""
     feedback: bool = True
+    feedback_texts: bool = True
     log: str = "plain"
     log_level: str = "warning"
     log_questions: bool = False

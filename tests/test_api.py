@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 
 from ingest.report import Report, save_report
 from rag.answer import Engine
+from rag.feedback import Store, store_of
 from rag.index import current_version, domain_index_folder
 from rag.models import ChatModel, estimate_tokens
 from rag.report import search_fields
@@ -34,7 +35,6 @@ from tests.test_answer import TEXTS, ground  # noqa: F401  (a fixture)
 from web import api, server
 from web.access.caller import Caller
 from web.api.chat import data, read
-from web.api.feedback import Store
 from web.api.schemas import (
     ChatCompletion,
     ChatRequest,
@@ -634,19 +634,47 @@ def test_embeddings_that_cannot_be_made_are_refused(service: Service, body: Any,
 def test_feedback_is_kept_with_what_it_is_about(service: Service) -> None:
     identity = service.post("/chat/completions", ask()).json()["id"]
     assert service.post("/feedback", {"id": identity, "rating": "up"}).json() == {"id": identity, "object": "feedback"}
-    service.post("/feedback", {"id": identity, "rating": "down", "comment": "Nem jó. 아니요"})
+    said = {"comment": "Nem jó. 아니요", "reason": "wrong", "correction": "Hét hét."}
+    service.post("/feedback", {"id": identity, "rating": "down", **said})
     with closing(sqlite3.connect(service.engine.settings.var / "feedback.sqlite")) as connection:
         kept = connection.execute(
             "select rating, comment, domain, model, language from feedback where id = ?", (identity,)
         )
         assert kept.fetchall() == [("down", "Nem jó. 아니요", "guide", "extractive", "en")]
         assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
+    settings = service.engine.settings
+    kept_all = {one.id: one for one in store_of(settings).read("guide")}
+    one = kept_all[identity]
+    assert (one.reason, one.correction, one.rating) == ("wrong", "Hét hét.", "down")
+    assert one.given and one.given.texts and one.given.index_version == current_version(settings, "guide")
+    assert one.given.texts.question == ask()["messages"][-1]["content"] and one.given.texts.answer
+    assert one.given.texts.passages[0].cited and one.given.texts.passages[0].quote in one.given.texts.answer
+    assert one.revision
+
+
+def test_texts_are_kept_only_where_they_may_be(ground: Settings, tmp_path: Any) -> None:  # noqa: F811
+    # The index of the ground, feedback elsewhere.
+    (tmp_path / "index").symlink_to(ground.var / "index")
+    with program(replace(ground, var=tmp_path, feedback_texts=False)) as (address, engine):
+        identity = httpx.post(f"{address}/chat/completions", json=ask(), timeout=60).json()["id"]
+        assert httpx.post(f"{address}/feedback", json={"id": identity, "rating": "up"}).status_code == 200
+        (one,) = store_of(engine.settings).read()
+    assert one.given and one.given.domain == "guide" and one.given.texts is None
+    held = b"".join(path.read_bytes() for path in tmp_path.glob("*.sqlite*"))
+    assert b"guide" in held and ask()["messages"][-1]["content"].encode() not in held
 
 
 def test_feedback_that_is_wrong_is_refused(service: Service) -> None:
     identity = "chatcmpl-" + "0" * 32
     assert service.post("/feedback", {"id": identity, "rating": "up", "comment": "x" * 2000}).status_code == 200
-    for change in ({"id": "chatcmpl-1"}, {"rating": "good"}, {"comment": "x" * 2001}):
+    wrong = (
+        {"id": "chatcmpl-1"},
+        {"rating": "good"},
+        {"comment": "x" * 2001},
+        {"reason": "x"},
+        {"correction": "x" * 2001},
+    )
+    for change in wrong:
         error_of(service.post("/feedback", {"id": identity, "rating": "up", **change}), 400)
 
 

@@ -91,6 +91,14 @@ def test_what_logins_are_signed_with_is_in_no_backup(place, tmp_path) -> None:
     assert "session.key" not in names(tmp_path / "b.tar")
 
 
+def test_what_nobody_rated_is_in_no_backup(place, tmp_path) -> None:
+    with closing(sqlite3.connect(place.var / "given.sqlite")) as held:
+        held.execute("PRAGMA journal_mode=WAL")
+        held.execute("CREATE TABLE texts (fields TEXT)")
+        backup(place, tmp_path / "b.tar")
+    assert not [name for name in names(tmp_path / "b.tar") if name.startswith("given")]
+
+
 def test_what_is_being_written_is_kept_whole(place, tmp_path) -> None:
     # A transaction that is open, and one that stands in the journal alone.
     path = place.var / "feedback.sqlite"

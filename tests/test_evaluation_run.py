@@ -9,11 +9,12 @@ import pytest
 from evaluation import answers, retrieval
 from evaluation.outcome import Outcome, Run, runs
 from evaluation.questions import GoldSource
-from evaluation.run import ask_beir, ask_domain, keep, revision
+from evaluation.run import ask_beir, ask_domain, keep
 from ingest.pipeline import bring_up_to_date
 from rag.answer import Engine
 from rag.errors import ConfigurationError, IndexUnavailable
 from rag.index import current_version
+from rag.revision import revision
 from rag.settings import RetrievalSettings, Settings
 from tests.files import make_domain
 

@@ -209,22 +209,23 @@ def test_what_is_relayed_is_let_in_and_limited_as_all_else(place: Program) -> No
 
 
 def test_feedback_says_what_it_is_about_whoever_gave_the_answer(place: Program) -> None:
-    asked = {"model": "harbour", "messages": QUESTION["messages"]}
+    asked: dict[str, Any] = {"model": "harbour", "messages": QUESTION["messages"]}
     given: list[str] = []
     for _ in range(8):
         with place.client() as client:
             given.append(client.post("/v1/chat/completions", json=asked).json()["id"])
 
-    def rows(query: str) -> list[Any]:
-        with closing(sqlite3.connect(place.settings.var / "feedback.sqlite")) as connection:
+    def rows(file: str, query: str) -> list[Any]:
+        with closing(sqlite3.connect(place.settings.var / file)) as connection:
             return connection.execute(query).fetchall()
 
     # They are in the file a moment later.
-    place.wait_until(lambda: {name for (name,) in rows("select id from given")} >= set(given))
+    place.wait_until(lambda: {name for (name,) in rows("given.sqlite", "select id from texts")} >= set(given))
     for identity in given:
         with place.client() as client:
             assert client.post("/v1/feedback", json={"id": identity, "rating": "up"}).status_code == 200
-    assert rows("select domain, model, rating from feedback") == [("harbour", "extractive", "up")] * 8
+    kept = rows("feedback.sqlite", "select domain, model, rating, question from feedback")
+    assert kept == [("harbour", "extractive", "up", asked["messages"][-1]["content"])] * 8
 
 
 def test_a_new_version_is_seen_by_all_of_them_within_a_second(place: Program) -> None:

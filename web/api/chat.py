@@ -227,7 +227,7 @@ def data(value: Mapping[str, Any]) -> str:
 
 def completion(service: Service, asked: Asked, answer: Answer) -> dict[str, Any]:
     """The answer in OpenAI's shape; feedback on it is taken from here on."""
-    service.remember(asked.identity, asked.question.domain, answer)
+    service.remember(asked.identity, asked.question, answer)
     used, estimated = usage(asked, answer)
     message = {"role": "assistant", "content": answer.text, "refusal": None}
     finish = "length" if answer.shortened else "stop"

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from rag import filters
+from rag.feedback import COMMENT_CHARACTERS, CORRECTION_CHARACTERS
 
 LANGUAGE = Literal["en", "hu", "ko"]
 
@@ -275,7 +276,11 @@ class SearchResult(Schema):
 class FeedbackRequest(Schema):
     id: str = Field(description="The `id` of a chat completion.", pattern="^chatcmpl-[0-9a-f]{32}$")
     rating: Literal["up", "down"]
-    comment: Text = Field("", max_length=2000)
+    reason: Literal["", "wrong", "incomplete", "source", "refused", "outdated", "language", "other"] = Field(
+        "", description="Why; `source`: the passage cited does not say so, `refused`: it should have been answered."
+    )
+    comment: Text = Field("", max_length=COMMENT_CHARACTERS)
+    correction: Text = Field("", max_length=CORRECTION_CHARACTERS, description="What would have been right.")
 
 
 class FeedbackKept(Schema):

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 
 from rag.answer import Engine
+from rag.feedback import given_of
+from rag.index import current_version
 from rag.models import model_names, public_name
 from rag.settings import Domain
-from rag.types import Answer
+from rag.types import Answer, Question
 from web.access.caller import Caller, caller_of
 from web.api.errors import ApiError
-from web.api.given import Given, GivenAnswers
+from web.api.given import GivenAnswers
 from web.entrance import Entrance, Place
 
 CallerOf = Annotated[Caller, Depends(caller_of)]
@@ -29,7 +31,7 @@ class Service:
         # By the names that visitors see: those of files stand without their folders.
         self.models: dict[str, str] = {public_name(name): name for name in reversed(model_names(engine.settings))}
         shared = self.settings.processes > 1 and self.settings.feedback
-        self.given = GivenAnswers(self.settings.var / "feedback.sqlite" if shared else None)
+        self.given = GivenAnswers(self.settings.var / "given.sqlite" if shared else None)
 
     def place(self, kind: str, counted: bool = True) -> Any:
         """What a route depends on that does a kind of work: a place until its response was sent. Raises Refused."""
@@ -68,7 +70,9 @@ class Service:
             raise ApiError(404, "unknown_domain", f"There is no domain {name[:100]!r}. Domains: {known}.", parameter)
         return name
 
-    def remember(self, identity: str, domain: str, answer: Answer) -> None:
+    def remember(self, identity: str, question: Question, answer: Answer) -> None:
         """So that feedback on an answer says what it is about."""
-        given = Given(domain, answer.model, answer.language, answer.answerable, round(answer.confidence, 4))
-        self.given.add(identity, given)
+        if self.settings.feedback:
+            version = current_version(self.settings, question.domain) or ""
+            texts = self.settings.feedback_texts
+            self.given.add(identity, given_of(question.domain, question.text, answer, version, texts))

@@ -1,0 +1,248 @@
+"""What visitors say of answers, kept in one SQLite file with what it is about. Knows nothing of how it is asked for.
+
+All texts are bounded and without control characters, whoever wrote them.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rag.errors import LacertaError
+from rag.settings import Settings
+from rag.text import visible
+from rag.types import Answer
+
+RATINGS = ("up", "down")
+REASONS = ("wrong", "incomplete", "source", "refused", "outdated", "language", "other")
+"""Why: it is not right, something is missing, the passage cited does not say so, it should have been answered, it is no
+longer so, it is in another language or badly written, something else."""
+COMMENT_CHARACTERS = 2000
+CORRECTION_CHARACTERS = 2000
+_QUESTION_CHARACTERS, _ANSWER_CHARACTERS, _QUOTE_CHARACTERS = 4000, 20_000, 1000
+_MOST_PASSAGES = 12
+_MOST_ROWS = 100_000
+_WAIT_SECONDS = 5.0
+# The columns behind those that every layout had: files of before get them when they are written next.
+_FIRST = {
+    "id": "text primary key", "created": "text not null", "rating": "text not null", "comment": "text not null",
+    "domain": "text", "model": "text", "language": "text", "answerable": "integer", "confidence": "real",
+}  # fmt: skip
+_ADDED = dict.fromkeys(
+    ("reason", "correction", "question", "searched", "answer", "passages", "index_version", "revision"), "text"
+)
+_COLUMNS = (*_FIRST, *_ADDED)
+# What a second rating replaces; the rest is known from the first one, where that was known.
+_SAID = ("created", "rating", "comment", "reason", "correction")
+
+
+class FeedbackUnavailable(LacertaError):
+    """Feedback can't be kept or read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage that an answer could be made of: `cited` with its exact words, else the beginning of it.
+
+    `document` is its source, `page` 1-based.
+    """
+
+    document: str
+    page: int
+    quote: str
+    cited: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A question as it was asked, what was searched for where that is another text, the answer, and its passages."""
+
+    question: str
+    answer: str
+    passages: tuple[Passage, ...] = ()
+    searched: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is known of an answer that was given; `texts` is None where texts are not to be kept."""
+
+    domain: str
+    model: str
+    language: str
+    answerable: bool
+    confidence: float
+    index_version: str = ""
+    texts: Texts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a visitor said of the answer `id`. `created` is ISO 8601 UTC, `rating` one of `RATINGS`, `reason` one of
+    `REASONS` or empty, `revision` that of the program. `given` is None where the answer was no longer known."""
+
+    id: str
+    created: str
+    rating: str
+    comment: str = ""
+    reason: str = ""
+    correction: str = ""
+    revision: str = ""
+    given: Given | None = None
+
+
+def store_of(settings: Settings, most: int = _MOST_ROWS) -> "Store":
+    """The store of an installation."""
+    return Store(settings.var / "feedback.sqlite", most)
+
+
+def given_of(domain: str, question: str, answer: Answer, index_version: str = "", texts: bool = True) -> Given:
+    """What is to be known of an answer, without what was asked and said where `texts` is false."""
+    about = Given(domain, answer.model, answer.language, answer.answerable, round(answer.confidence, 4), index_version)
+    if not texts:
+        return about
+    passages = [Passage(item.chunk.source, item.page, item.quote) for item in answer.citations]
+    cited = {(passage.document, passage.page) for passage in passages}
+    for hit in answer.hits:
+        if (hit.chunk.source, hit.chunk.first_page) not in cited:
+            passages.append(Passage(hit.chunk.source, hit.chunk.first_page, hit.chunk.text, cited=False))
+    bounded = tuple(
+        replace(passage, quote=_bounded(passage.quote, _QUOTE_CHARACTERS)) for passage in passages[:_MOST_PASSAGES]
+    )
+    said = Texts(
+        _bounded(question, _QUESTION_CHARACTERS),
+        _bounded(answer.text, _ANSWER_CHARACTERS),
+        bounded,
+        _bounded(answer.question, _QUESTION_CHARACTERS),
+    )
+    return replace(about, texts=said)
+
+
+class Store:
+    """The file at `path`, made when something is kept first; several processes may write it.
+
+    Methods raise FeedbackUnavailable where the file can't be used.
+    """
+
+    def __init__(self, path: Path, most: int = _MOST_ROWS) -> None:
+        self._path = path
+        self._most = most
+
+    def keep(
+        self,
+        identity: str,
+        rating: str,
+        comment: str = "",
+        given: Given | None = None,
+        reason: str = "",
+        correction: str = "",
+        revision: str = "",
+    ) -> None:
+        """Keeps what was said of an answer, in place of what was said of it earlier; of too many the oldest go."""
+        values: dict[str, Any] = dict.fromkeys(_COLUMNS)
+        values |= {
+            "id": identity,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "rating": rating,
+            "comment": _bounded(comment, COMMENT_CHARACTERS),
+            "reason": reason,
+            "correction": _bounded(correction, CORRECTION_CHARACTERS),
+            "revision": revision,
+        }
+        if given:
+            values |= {name: getattr(given, name) for name in Given.__slots__ if name != "texts"}
+            if given.texts:
+                values |= texts_fields(given.texts)
+        updates = [
+            f"{name} = excluded.{name}" if name in _SAID else f"{name} = coalesce({name}, excluded.{name})"
+            for name in _COLUMNS[1:]
+        ]
+        query = (
+            f"insert into feedback ({', '.join(_COLUMNS)}) values ({', '.join('?' * len(_COLUMNS))})"
+            f" on conflict (id) do update set {', '.join(updates)}"
+        )
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # It holds what people asked: not for everybody on the machine.
+            self._path.touch(mode=0o600)
+            with closing(sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
+                connection.execute("pragma journal_mode = wal")
+                connection.execute("pragma secure_delete = on")
+                # At once, so that two of them never find the same columns missing.
+                connection.execute("begin immediate")
+                _bring_up_to_date(connection)
+                connection.execute(query, [values[name] for name in _COLUMNS])
+                connection.execute(
+                    "delete from feedback where rowid <= (select max(rowid) from feedback) - ?", (self._most,)
+                )
+                connection.execute("commit")
+        except (sqlite3.Error, OSError) as error:
+            raise FeedbackUnavailable(
+                f"Feedback can't be kept in {self._path}: {error}. Make room or mend the file, or set"
+                " LACERTA_FEEDBACK=false."
+            ) from error
+
+    def read(self, domain: str = "", rating: str = "", since: str = "") -> Iterator[Feedback]:
+        """What was kept, oldest first: of a domain, with a rating, from a time on (ISO 8601 UTC, or its beginning)."""
+        if not self._path.exists():
+            return
+        conditions = {"domain = ?": domain, "rating = ?": rating, "created >= ?": since}
+        asked = {condition: value for condition, value in conditions.items() if value}
+        where = f" where {' and '.join(asked)}" if asked else ""
+        try:
+            with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+                connection.row_factory = sqlite3.Row
+                query = f"select * from feedback{where} order by created, rowid"
+                if not connection.execute("select 1 from sqlite_master where name = 'feedback'").fetchone():
+                    return
+                for row in connection.execute(query, [*asked.values()]):
+                    yield _feedback({name: row[name] for name in row.keys() if row[name] is not None})
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            raise FeedbackUnavailable(f"Feedback in {self._path} can't be read: {error!r}") from error
+
+
+def texts_fields(texts: Texts) -> dict[str, str]:
+    """Texts as columns."""
+    passages = json.dumps([asdict(passage) for passage in texts.passages], ensure_ascii=False)
+    return {"question": texts.question, "searched": texts.searched, "answer": texts.answer, "passages": passages}
+
+
+def texts_of(fields: dict[str, Any]) -> Texts | None:
+    """What `texts_fields` made columns of; None where these hold no question."""
+    if not fields.get("question"):
+        return None
+    passages = tuple(Passage(**item) for item in json.loads(fields.get("passages") or "[]"))
+    return Texts(fields["question"], fields.get("answer", ""), passages, fields.get("searched", ""))
+
+
+def _feedback(row: dict[str, Any]) -> Feedback:
+    given = None
+    if "domain" in row:
+        given = Given(
+            row["domain"],
+            row.get("model", ""),
+            row.get("language", ""),
+            bool(row.get("answerable")),
+            float(row.get("confidence", 0.0)),
+            row.get("index_version", ""),
+            texts_of(row),
+        )
+    names = ("id", "created", "rating", "comment", "reason", "correction", "revision")
+    return Feedback(**{name: row.get(name, "") for name in names}, given=given)
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    columns = ", ".join(f"{name} {kind}" for name, kind in (_FIRST | _ADDED).items())
+    connection.execute(f"create table if not exists feedback ({columns})")
+    there = {row[1] for row in connection.execute("pragma table_info(feedback)")}
+    for name, kind in _ADDED.items():
+        if name not in there:
+            connection.execute(f"alter table feedback add column {name} {kind}")
+
+
+def _bounded(text: str, characters: int) -> str:
+    return visible(text[: 2 * characters]).strip()[:characters]
