@@ -1,31 +1,113 @@
-"""`domain`: a domain's own questions."""
+"""`domain`: the own questions of domains, or those of folders in BEIR layout, with report and gate."""
 
 import argparse
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from evaluation.commands.engines import engine_of
+from evaluation.commands.packages import require
 from rag.settings import Settings
 
-HELP = "the questions.jsonl of a domain"
+if TYPE_CHECKING:
+    from evaluation.changes import Change
+    from evaluation.outcome import Run
+
+HELP = "the questions.jsonl of a domain: figures, a report, and whether they hold against a baseline"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("domain")
+    parser.add_argument("domain", nargs="+", help="a domain, or a folder in BEIR layout")
+    parser.add_argument("--gate", action="store_true", help="exit status 1 where a figure has dropped significantly")
+    parser.add_argument("--no-report", action="store_true", help="write no report.html and report.md")
+    parser.add_argument("--limit", type=int, help="ask only the first LIMIT questions of each")
+    parser.add_argument("--baselines", type=Path, help="where baselines are, default evaluation/baselines")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A run, the folder that it is kept in, and what changed since the one before it, whose folder is `earlier`."""
+
+    run: "Run"
+    folder: Path
+    earlier: str
+    changes: "tuple[Change, ...]"
 
 
 def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
-    from evaluation.domain import evaluate
+    require("ir_measures", *(() if chosen.no_report else ("matplotlib",)))
+    from evaluation import summary
+    from evaluation.baseline import FOLDER, Baseline
+    from evaluation.gate import judge
 
-    with engine_of(settings, chosen.domain) as engine:
-        return evaluate(engine, chosen.domain)
+    names = [Path(name).name if _is_folder(name) else name for name in chosen.domain]
+    # Before anybody waits: there may be none.
+    baselines = [Baseline.load(name, chosen.baselines or FOLDER) for name in names] if chosen.gate else []
+    asked = [_asked(settings, name, chosen.limit) for name in chosen.domain]
+    verdict = (
+        judge([(base, Baseline.of(one.run)) for base, one in zip(baselines, asked, strict=True)]) if baselines else None
+    )
+    report: dict[str, Any] = {"sets": [], "wrong": False}
+    for one in asked:
+        found = summary.summary(one.run) | {"kept": str(one.folder), "report": ""}
+        if one.earlier:
+            found |= {"since": one.earlier, "changes": summary.of_changes(one.changes)}
+        if not chosen.no_report:
+            from evaluation.report import write
+
+            sections = [verdict.section()] if verdict else []
+            found["report"] = str(write(one.folder, [one.run], one.changes, sections))
+        report["sets"].append(found)
+    if verdict:
+        report |= {"gate": summary.of_gate(verdict), "wrong": not verdict.passes}
+    return report
 
 
 def show(report: dict[str, Any]) -> None:
-    print(f"{report['domain']}: recall@5 by question and document language, percent")
-    print(f"{'pair':8} {'questions':>9} {'document':>9} {'page':>6}")
-    for pair, figures in report["recall@5"].items():
-        document, page = 100 * figures["document"], 100 * figures["page"]
-        print(f"{pair:8} {figures['questions']:9} {document:9.1f} {page:6.1f}")
-    for kind, share in report["refused"].items():
-        if share is not None:
-            print(f"refused of the {kind} questions: {100 * share:.1f}")
+    from evaluation import summary
+
+    for found in report["sets"]:
+        print(*summary.lines(found), sep="\n")
+        if "since" in found:
+            print(*summary.change_lines(found["changes"], found["since"]), sep="\n")
+        print(f"{'report' if found['report'] else 'kept'}: {found['report'] or found['kept']}\n")
+    if "gate" in report:
+        print(*summary.gate_lines(report["gate"]), sep="\n")
+
+
+def _is_folder(name: str) -> bool:
+    return (Path(name) / "queries.jsonl").is_file()
+
+
+def _asked(settings: Settings, name: str, limit: int | None) -> _Asked:
+    from evaluation.changes import changes
+    from evaluation.outcome import Run, runs
+    from evaluation.run import keep
+
+    run = _of_folder(settings, Path(name), limit) if _is_folder(name) else _of_domain(settings, name, limit)
+    earlier = runs(settings.var / "evaluation", run.set)[-1:]
+    since = changes(Run.load(earlier[0]), run) if earlier else ()
+    return _Asked(run, keep(run, settings), earlier[0].name if earlier else "", since)
+
+
+def _of_domain(settings: Settings, name: str, limit: int | None) -> "Run":
+    from evaluation.questions import from_domain
+    from evaluation.run import ask_domain
+    from rag.index import Manifest, current_version, domain_index_folder
+
+    with engine_of(settings, name) as engine:
+        version = current_version(settings, name)
+        if limit is None or version is None:
+            return ask_domain(engine, name)
+        manifest = Manifest.load(domain_index_folder(settings, name) / version)
+        questions = from_domain(engine.domains[name].folder / "questions.jsonl", manifest)
+        return ask_domain(engine, name, questions[:limit])
+
+
+def _of_folder(settings: Settings, folder: Path, limit: int | None) -> "Run":
+    from evaluation.questions import from_beir
+    from evaluation.run import ask_beir
+
+    # Where no answer is known, writing one tells nothing.
+    known = any(question.answers for question in from_beir(folder, limit))
+    return ask_beir(folder, settings, limit, answers=known)
