@@ -5,5 +5,17 @@ and imports what is heavy only then; and `show(report)`, which prints it for peo
 `wrong` has found a fault.
 """
 
-NAMES = ("beir", "sets", "extractive", "refusal", "citations", "domain", "baseline", "conversation", "bench", "service")
+NAMES = (
+    "beir",
+    "sets",
+    "extractive",
+    "refusal",
+    "citations",
+    "domain",
+    "baseline",
+    "conversation",
+    "robustness",
+    "bench",
+    "service",
+)
 """The commands, as they are listed."""
