@@ -68,10 +68,10 @@ def from_domain(path: Path, manifest: Manifest, name: str = "") -> tuple[GoldQue
     that occurs twice, an empty text, a language that is not one of ours, a document or page that there is not.
     """
     labelled = load_questions(path)
-    faults = [*_faults(labelled, manifest)]
-    if faults:
-        more = [f"and {len(faults) - _NAMED} more"] if len(faults) > _NAMED else []
-        listed = "\n".join(f"  {fault}" for fault in [*faults[:_NAMED], *more])
+    found = [*faults(labelled, manifest)]
+    if found:
+        more = [f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
+        listed = "\n".join(f"  {fault}" for fault in [*found[:_NAMED], *more])
         raise ConfigurationError(
             f"{path} does not fit version {manifest.version} of the index. Mend it, or run"
             f" make ingest DOMAIN={manifest.domain}:\n{listed}"
@@ -116,7 +116,8 @@ def from_beir(
     return tuple(gold)
 
 
-def _faults(labelled: Sequence[LabelledQuestion], manifest: Manifest) -> Iterator[str]:
+def faults(labelled: Sequence[LabelledQuestion], manifest: Manifest) -> Iterator[str]:
+    """All that is wrong with some questions, each fault beginning with the id and a colon."""
     if not labelled:
         yield "there is no question"
     pages = {name: document.pages for document in manifest.documents for name in (document.source, *document.names)}

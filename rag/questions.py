@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rag.errors import ConfigurationError
 from rag.index import DocumentRecord
@@ -37,16 +38,20 @@ def load_questions(path: Path) -> list[LabelledQuestion]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-            sources = tuple((item["source"], int(item["page"])) for item in record["sources"])
-            if bool(sources) != bool(record["answerable"]):
-                raise ValueError("answerable questions have sources, the others none")
-            questions.append(
-                LabelledQuestion(record["id"], record["question"], record["language"], record["answer"], sources)
-            )
+            questions.append(labelled(json.loads(line)))
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(f"{path}, line {number}: {error!r}") from error
     return questions
+
+
+def labelled(record: Mapping[str, Any]) -> LabelledQuestion:
+    """The question of a line. Raises ValueError, KeyError or TypeError for another one, also for a candidate."""
+    if "status" in record:
+        raise ValueError("this is a candidate: python -m evaluation accept takes what a person has accepted")
+    sources = tuple((item["source"], int(item["page"])) for item in record["sources"])
+    if bool(sources) != bool(record["answerable"]):
+        raise ValueError("answerable questions have sources, the others none")
+    return LabelledQuestion(record["id"], record["question"], record["language"], record["answer"], sources)
 
 
 def document_names(documents: Iterable[DocumentRecord]) -> dict[str, str]:
