@@ -21,6 +21,7 @@ from ingest.vector_cache import VectorCache
 from ingest.worker import Item, Workers
 from rag.embed import embedding_fingerprint
 from rag.errors import IndexUnavailable, LacertaError
+from rag.hold import in_use
 from rag.index import DocumentRecord, Index, IndexWriter, Manifest, domain_index_folder, publish, versions
 from rag.languages import detect
 from rag.settings import Domain, Settings
@@ -108,7 +109,7 @@ class Build:
         manifest.save(folder / version)
         publish(self.settings, self.domain.name, version)
         for old in versions(self.settings, self.domain.name)[:-KEPT_VERSIONS]:
-            if old != version:
+            if old != version and not in_use(folder / old):
                 shutil.rmtree(folder / old, ignore_errors=True)
         if server:
             try:

@@ -7,8 +7,8 @@ complete when its manifest exists; it never changes afterwards. With a vector se
 import json
 import os
 import shutil
-from collections.abc import Collection, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 
 from rag.embed import bundled_student
 from rag.errors import IndexUnavailable, LacertaError
+from rag.hold import hold
 from rag.lexical import LexicalIndex, terms_of
 from rag.settings import Settings
 from rag.table import ChunkTable, ChunkTableWriter
@@ -234,12 +235,13 @@ def _begun(
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An open version, read-only, shared by all questions."""
+    """An open version, read-only, shared by all questions. While it is open, no ingest removes it."""
 
     manifest: Manifest
     vectors: VectorStore
     lexical: LexicalIndex
     table: ChunkTable
+    release: Callable[[], None]
 
     @classmethod
     def open(cls, settings: Settings, domain: str, embedder_name: str) -> "Index":
@@ -270,24 +272,26 @@ class Index:
     @classmethod
     def of(cls, folder: Path, manifest: Manifest, server: VectorServer | None = None) -> "Index":
         """The indexes in `folder`, whose manifest may not be written yet. Raises IndexUnavailable for broken ones."""
-        try:
-            table = ChunkTable(folder / "table")
-        except (OSError, ValueError) as error:
-            raise IndexUnavailable(
-                f'The index of "{manifest.domain}" is damaged ({error}): run python -m ingest {manifest.domain}'
-                " --rebuild."
-            ) from error
-        vectors = server.open(folder) if server else FileVectors(folder / "chroma")
-        try:
+        with ExitStack() as opened:
+            try:
+                release = hold(folder)
+                opened.callback(release)
+                table = ChunkTable(folder / "table")
+            except (OSError, ValueError) as error:
+                raise IndexUnavailable(
+                    f'The index of "{manifest.domain}" is damaged ({error}): run python -m ingest {manifest.domain}'
+                    " --rebuild."
+                ) from error
+            vectors = server.open(folder) if server else FileVectors(folder / "chroma")
+            opened.callback(vectors.close)
             if server and (held := sum(vectors.counts().values())) != manifest.chunks:
                 raise IndexUnavailable(
                     f"The vector server at {server.address} holds {held} of {manifest.chunks} vectors of"
                     f' "{manifest.domain}": run make ingest DOMAIN={manifest.domain}.'
                 )
-            return cls(manifest, vectors, LexicalIndex(folder / "lexical"), table)
-        except BaseException:
-            vectors.close()
-            raise
+            index = cls(manifest, vectors, LexicalIndex(folder / "lexical"), table, release)
+            opened.pop_all()
+            return index
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -300,6 +304,7 @@ class Index:
 
     def close(self) -> None:
         self.vectors.close()
+        self.release()
 
 
 def _place(store: str) -> str:

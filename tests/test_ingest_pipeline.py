@@ -225,6 +225,38 @@ def test_three_versions_are_kept_and_one_can_go_back(settings: Settings, sources
     assert bring_up_to_date(settings, "birds").embedded == 0
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_version_that_is_open_is_kept(settings: Settings, sources: Path, elsewhere: bool) -> None:
+    first = bring_up_to_date(settings, "birds").version
+    folder = domain_index_folder(settings, "birds") / first
+    if elsewhere:
+        hold = (
+            "from pathlib import Path; from rag.hold import hold; import sys; hold(Path(sys.argv[1])); print(); input()"
+        )
+        reader = subprocess.Popen(
+            [sys.executable, "-u", "-c", hold, folder], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert reader.stdout and reader.stdout.readline()
+    else:
+        index = Index.open_folder(folder, embedding_fingerprint(load_embedder("balanced", settings)))
+    made = []
+    for number in range(4):
+        (sources / "news.txt").write_text(f"News number {number} on herons.", encoding="utf-8")
+        made.append(bring_up_to_date(settings, "birds").version)
+    assert versions(settings, "birds") == [first, *made[1:]]
+    if elsewhere:
+        # However it ends, nothing is left of its hold.
+        reader.kill()
+        reader.communicate()
+    else:
+        vector = index.table.rows([next(index.table.all_chunks()).id]).vectors[0]
+        assert index.vectors.search("en", vector, 3)
+        index.close()
+    (sources / "news.txt").write_text("The last news on herons.", encoding="utf-8")
+    made.append(bring_up_to_date(settings, "birds").version)
+    assert versions(settings, "birds") == made[2:]
+
+
 def test_another_title_or_embedder_is_noticed(settings: Settings, sources: Path) -> None:
     first = bring_up_to_date(settings, "birds")
     toml = sources.parent / "domain.toml"

@@ -202,14 +202,6 @@ def test_a_build_that_was_killed_changes_nothing(shared, place):
     assert version(shared) == "1" and "guide" not in shared._refused
 
 
-def test_an_open_version_answers_after_its_folder_is_gone(shared, place):
-    with shared.index("guide") as index:
-        before = index.vectors.search("en", index.table.rows(["en0"]).vectors[0], 3)
-        shutil.rmtree(domain_index_folder(place, "guide") / "1")
-        assert index.vectors.search("en", index.table.rows(["en0"]).vectors[0], 3) == before
-        assert index.lexical.counts() and index.chunks(["en0"])[0].text == TEXTS["en"][0]
-
-
 def test_an_index_that_is_taken_away_no_longer_answers(shared, place):
     assert version(shared) == "1"
     current = domain_index_folder(place, "guide") / "CURRENT"
