@@ -9,7 +9,8 @@ class Section:
     """A heading, paragraphs of plain text, a table and a plot; all but the heading may be missing.
 
     `titles` are the table's column headings, each of `rows` has as many cells; a cell is shown as `str` of it, floats
-    with three digits behind the point. `figure` is an SVG or PNG, `alternative` says in words what it shows.
+    with three digits behind the point. `figure` is an SVG or PNG, `alternative` says in words what it shows. An SVG
+    made by `plots.svg` follows the page's colours; any other is shown on white.
     """
 
     title: str

@@ -1,0 +1,189 @@
+"""Every question with what was expected, found, said and cited, the worst first. Knows nothing of HTML but marks."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from evaluation.answers import measured
+from evaluation.outcome import RANKERS, CitedPlace, Outcome, Ranked, ShownPassage
+from evaluation.questions import GoldQuestion, GoldSource
+from evaluation.report.columns import Column
+from evaluation.report.faults import FAULTS, faults, labelled, place, severity
+from evaluation.retrieval import key
+from rag.text import visible
+from rag.types import PAGE_BREAK
+
+# Characters of passages that all questions share, so that a large set makes no large page.
+_PASSAGES = 600_000
+_LEAST, _MOST = 160, 700
+# What is neither labelled nor cited is seldom read: so much less is shown of it.
+_OTHERS = 3
+_QUESTIONS = 1500
+_ANSWER = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A passage, citation or place of a ranking: `right` is `page` or `document` where that is labelled, else empty."""
+
+    document: str
+    pages: str
+    right: str
+    language: str = ""
+    text: Markup = Markup()
+    score: float = 0.0
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one column made of a question. `places` are the 1-based ones of each ranker by document and by page."""
+
+    label: str
+    outcome: Outcome
+    threshold: float
+    faults: tuple[str, ...]
+    answer: Markup
+    places: tuple[tuple[str, int | None, int | None], ...]
+    ranking: tuple[Place, ...]
+    citations: tuple[Place, ...]
+    passages: tuple[Place, ...]
+    measured: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question and the attempts at it, a column each; `faults` are those of any."""
+
+    question: GoldQuestion
+    faults: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+
+
+def drilled(columns: Sequence[Column]) -> tuple[Asked, ...]:
+    """The questions, worst first, at most 1,500 of them."""
+    found: dict[str, list[_Try]] = {}
+    for column in columns:
+        for run in column.runs:
+            for outcome in run.outcomes:
+                values = measured(outcome)
+                tried = _Try(column.label, run.threshold, outcome, values, faults(outcome, values))
+                found.setdefault(key(outcome), []).append(tried)
+    worst = sorted(found.values(), key=lambda tries: min(map(_severity, tries)))[:_QUESTIONS]
+    passages = sum(len(one.outcome.said.passages) for tries in worst for one in tries if one.outcome.said)
+    limit = min(_MOST, max(_LEAST, _PASSAGES // max(passages, 1)))
+    return tuple(_asked(tries, limit) for tries in worst)
+
+
+def excerpt(text: str, gold: Iterable[str] = (), quotes: Iterable[str] = (), limit: int = _MOST) -> Markup:
+    """A text, escaped, cut to about `limit` characters around the first gold answer or quote; these are marked."""
+    text = visible(text).replace(PAGE_BREAK, "\n").strip()
+    spans = [*_spans(text, gold, "gold"), *_spans(text, quotes, "quote")]
+    first = spans[0][0] if spans else 0
+    start = 0 if len(text) <= limit else min(max(0, first - limit // 4), len(text) - limit)
+    end = start + limit
+    parts, done = [escape("… " if start else "")], start
+    for begin, behind, kind in sorted(spans):
+        if begin < done or behind > end:
+            continue
+        parts += [escape(text[done:begin]), Markup('<mark class="{}">{}</mark>').format(kind, text[begin:behind])]
+        done = behind
+    return Markup("").join([*parts, escape(text[done:end]), " …" if end < len(text) else ""])
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    label: str
+    threshold: float
+    outcome: Outcome
+    values: Mapping[str, float]
+    faults: tuple[str, ...]
+
+
+def _severity(one: _Try) -> tuple[int, int, float, float]:
+    return severity(one.outcome, one.faults, one.values)
+
+
+def _asked(tries: Sequence[_Try], limit: int) -> Asked:
+    every = {kind for one in tries for kind in one.faults}
+    attempts = tuple(_attempt(one, limit) for one in tries)
+    return Asked(tries[0].outcome.question, tuple(kind for kind in FAULTS if kind in every), attempts)
+
+
+def _attempt(tried: _Try, limit: int) -> Attempt:
+    outcome = tried.outcome
+    question, said = outcome.question, outcome.said
+    rankers = [ranker for ranker in RANKERS if ranker in outcome.rankings] if question.sources else []
+    quotes: dict[str, list[str]] = {}
+    for citation in said.citations if said else ():
+        quotes.setdefault(citation.document, []).append(citation.quote)
+    return Attempt(
+        label=tried.label,
+        outcome=outcome,
+        threshold=tried.threshold,
+        faults=tried.faults,
+        answer=excerpt(said.text, question.answers, limit=_ANSWER) if said else Markup(""),
+        places=tuple((ranker, place(outcome, ranker, False), place(outcome, ranker, True)) for ranker in rankers),
+        ranking=tuple(_ranked(ranked, question.sources) for ranked in _shown(outcome)),
+        citations=tuple(_cited(citation, question) for citation in said.citations) if said else (),
+        passages=tuple(
+            _passage(number, passage, question, quotes.get(passage.document, ()), limit)
+            for number, passage in enumerate(said.passages if said else (), start=1)
+        ),
+        measured=tuple(tried.values.items()),
+    )
+
+
+def _shown(outcome: Outcome) -> Sequence[Ranked]:
+    return next((outcome.rankings[ranker] for ranker in reversed(RANKERS) if ranker in outcome.rankings), ())
+
+
+def _ranked(ranked: Ranked, sources: Sequence[GoldSource]) -> Place:
+    return Place(ranked.document, _pages(ranked.first_page, ranked.last_page), _right(ranked, sources))
+
+
+def _cited(citation: CitedPlace, question: GoldQuestion) -> Place:
+    right = _right(Ranked(citation.document, citation.page, citation.page), question.sources)
+    text = excerpt(citation.quote, question.answers)
+    return Place(citation.document, _pages(citation.page, citation.page), right, text=text, number=citation.number)
+
+
+def _passage(number: int, passage: ShownPassage, question: GoldQuestion, quotes: Sequence[str], limit: int) -> Place:
+    ranked = Ranked(passage.document, passage.first_page, passage.last_page)
+    right = _right(ranked, question.sources)
+    text = excerpt(passage.text, question.answers, quotes, limit if right or quotes else limit // _OTHERS)
+    return Place(
+        document=passage.document,
+        pages=_pages(passage.first_page, passage.last_page),
+        right=right,
+        language=passage.language,
+        text=text,
+        score=passage.score,
+        number=number,
+    )
+
+
+def _right(ranked: Ranked, sources: Sequence[GoldSource]) -> str:
+    if labelled(ranked, sources, True):
+        return "page"
+    return "document" if labelled(ranked, sources, False) else ""
+
+
+def _pages(first: int | None, last: int | None) -> str:
+    if first is None:
+        return ""
+    return f"p. {first}" if last in (None, first) else f"p. {first}–{last}"
+
+
+def _spans(text: str, wanted: Iterable[str], kind: str) -> list[tuple[int, int, str]]:
+    """Where texts stand in another, whatever white space is in either; `(start, end, kind)`."""
+    found = []
+    for item in wanted:
+        words = visible(item).split()
+        pattern = r"\s+".join(map(re.escape, words))
+        # A single letter or digit stands anywhere.
+        if len("".join(words)) > 1:
+            found += [(match.start(), match.end(), kind) for match in re.finditer(pattern, text, re.IGNORECASE)]
+    return found
