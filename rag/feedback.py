@@ -15,7 +15,7 @@ from typing import Any
 from rag.errors import LacertaError
 from rag.settings import Settings
 from rag.text import visible
-from rag.types import Answer
+from rag.types import PAGE_BREAK, Answer
 
 RATINGS = ("up", "down")
 REASONS = ("wrong", "incomplete", "source", "refused", "outdated", "language", "other")
@@ -109,7 +109,8 @@ def given_of(domain: str, question: str, answer: Answer, index_version: str = ""
     cited = {(passage.document, passage.page) for passage in passages}
     for hit in answer.hits:
         if (hit.chunk.source, hit.chunk.first_page) not in cited:
-            passages.append(Passage(hit.chunk.source, hit.chunk.first_page, hit.chunk.text, cited=False))
+            text = hit.chunk.text.partition(PAGE_BREAK)[0]
+            passages.append(Passage(hit.chunk.source, hit.chunk.first_page, text, cited=False))
     bounded = tuple(
         replace(passage, quote=_bounded(passage.quote, _QUOTE_CHARACTERS)) for passage in passages[:_MOST_PASSAGES]
     )

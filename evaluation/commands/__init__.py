@@ -15,6 +15,8 @@ NAMES = (
     "baseline",
     "conversation",
     "robustness",
+    "feedback",
+    "accept",
     "bench",
     "service",
 )
