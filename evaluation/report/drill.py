@@ -22,6 +22,8 @@ _LEAST, _MOST = 160, 700
 _OTHERS = 3
 _QUESTIONS = 1500
 _ANSWER = 4000
+_EMPTY_LINES = re.compile(r"\n(?:\s*\n)+")
+_REST = re.compile(r"(?:\S{0,20}\s+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,12 @@ def drilled(columns: Sequence[Column]) -> tuple[Asked, ...]:
 
 def excerpt(text: str, gold: Iterable[str] = (), quotes: Iterable[str] = (), limit: int = _MOST) -> Markup:
     """A text, escaped, cut to about `limit` characters around the first gold answer or quote; these are marked."""
-    text = visible(text).replace(PAGE_BREAK, "\n").strip()
+    text = _EMPTY_LINES.sub("\n", visible(text).replace(PAGE_BREAK, "\n")).strip()
     spans = [*_spans(text, gold, "gold"), *_spans(text, quotes, "quote")]
     first = spans[0][0] if spans else 0
     start = 0 if len(text) <= limit else min(max(0, first - limit // 4), len(text) - limit)
+    # Not in the middle of a word, unless that is one without an end.
+    start += len(_REST.match(text, start)[0]) if start else 0  # type: ignore[index]
     end = start + limit
     parts, done = [escape("… " if start else "")], start
     for begin, behind, kind in sorted(spans):

@@ -134,13 +134,12 @@ def _worst(asked: Sequence[Asked]) -> list[str]:
 
 def _footer(columns: Sequence[Column]) -> list[str]:
     first = columns[-1].runs[0]
-    machine = ", ".join(str(first.machine[name]) for name in ("processor", "cores") if name in first.machine)
     facts: Iterable[str] = (
         f"revision {code(first.revision, 60)}",
         f"index {', '.join(code(run.index_version, 60) for run in columns[-1].runs[:_PAIRS])}",
         f"embedder {code(str(first.settings.get('embedder', '')), 80)}",
         f"models {code(', '.join(map(str, first.settings.get('models', ()))), 120)}",
-        f"machine {code(machine, 80)} cores",
+        f"machine {code(str(first.machine.get('processor', '')), 60)}, {first.machine.get('cores', '?')} cores",
     )
     return [
         f"<sub>{'; '.join(facts)}. Percent; intervals hold the true value {names.LEVEL_PERCENT} times of 100.</sub>"

@@ -41,7 +41,7 @@ FIGURES = {
     "refused": ("Unanswerable refused", "Share of unanswerable questions that were refused and not answered."),
     "auroc": (
         "AUROC of the confidence",
-        "How often an answerable question has a higher confidence than an unanswerable one; 0.5 is chance.",
+        "How often an answerable question has a higher confidence than an unanswerable one; 50 percent is chance.",
     ),
 }
 """By the key of a figure: its title, and what it means."""

@@ -31,7 +31,7 @@ _ROW = 0.17
 _LABEL = 34
 _STYLE: Any = {
     "svg.fonttype": "none",
-    "font.size": 9,
+    "font.size": 10,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": LINES,
@@ -157,8 +157,8 @@ def confidences(panels: Mapping[str, tuple[Sequence[float], Sequence[float], flo
             axes.tick_params(axis="y", length=0)
             axes.set_ylabel("questions")
             axes.set_xlim(0, 1)
-            axes.set_title(_cut(name), fontsize=9, loc="left")
-            axes.legend(loc="upper right", fontsize=8, ncols=1)
+            axes.set_title(_cut(name), fontsize=10, loc="left")
+            axes.legend(loc="upper right", fontsize=9, ncols=1)
         every[-1, 0].set_xlabel("confidence")
         return svg(figure)
 

@@ -71,7 +71,6 @@ def refusals(columns: Sequence[Column]) -> Table:
             if not found.questions:
                 continue
             counts = found.confusion
-            area = found.auroc
             rows.append(
                 (
                     *((column.label,) if several else ()),
@@ -81,11 +80,20 @@ def refusals(columns: Sequence[Column]) -> Table:
                     counts.refused,
                     counts.wrongly_answered,
                     counts.failed,
-                    (f"{area.value:.3f}", f"{area.low:.3f} to {area.high:.3f}") if area.count else NOTHING,
+                    _estimate(found.auroc),
                     threshold,
                 )
             )
-    titles = ("Questions", "Answered", "Wrongly refused", "Refused", "Wrongly answered", "Failed", "AUROC", "Threshold")
+    titles = (
+        "Questions",
+        "Answered",
+        "Wrongly refused",
+        "Refused",
+        "Wrongly answered",
+        "Failed",
+        "AUROC, percent",
+        "Threshold",
+    )
     caption = "Answerable questions answered or wrongly refused, unanswerable ones refused or wrongly answered"
     return Table(caption, ("Run", *titles) if several else titles, tuple(rows), 1 + several)
 
