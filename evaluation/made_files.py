@@ -5,6 +5,7 @@ import io
 import textwrap
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from evaluation.made import CHUNKS_OF_A_DOCUMENT, chunk_of
@@ -13,8 +14,8 @@ from rag.types import Chunk
 
 KINDS = ("pdf", "txt", "pdf", "csv")
 _FILES_OF_A_FOLDER = 500
-_PAGE_LINES = 48
-_LINE = {"en": 86, "hu": 86, "ko": 46}
+PAGE_LINES = 48
+LINE = {"en": 86, "hu": 86, "ko": 46}
 _SIZE, _LEADING, _MARGIN, _HEIGHT = 10, 15, 60, 842
 
 
@@ -59,11 +60,18 @@ def _table(chunks: Sequence[Chunk]) -> bytes:
 
 
 def _pdf(chunks: Sequence[Chunk]) -> bytes:
-    """Pages with a running header and a number, in a font that is named, not embedded: its characters are known."""
-    width = _LINE[chunks[0].language]
+    width = LINE[chunks[0].language]
     lines = [line for chunk in chunks for line in (*textwrap.wrap(chunk.text, width), "")]
-    pages = [lines[start : start + _PAGE_LINES] for start in range(0, len(lines), _PAGE_LINES)]
-    letters = sorted({letter for line in (*lines, chunks[0].title, "0123456789") for letter in line})
+    return pdf(chunks[0].title, [lines[start : start + PAGE_LINES] for start in range(0, len(lines), PAGE_LINES)])
+
+
+def pdf(title: str, pages: Sequence[Sequence[str]]) -> bytes:
+    """Pages of lines with a running header and a number.
+
+    The font is named, not embedded: its characters are known. A line may have `LINE` characters of its language, a page
+    `PAGE_LINES` lines.
+    """
+    letters = sorted({letter for line in (title, "0123456789", *chain(*pages)) for letter in line})
     codes = {letter: code for code, letter in enumerate(letters, 1)}
     kids = b" ".join(b"%d 0 R" % (6 + 2 * number) for number in range(len(pages)))
     objects = [
@@ -77,7 +85,7 @@ def _pdf(chunks: Sequence[Chunk]) -> bytes:
         _stream(_unicode_map(codes)),
     ]
     for number, page in enumerate(pages):
-        placed = [(_HEIGHT - 40, chunks[0].title), (40, str(number + 1))]
+        placed = [(_HEIGHT - 40, title), (40, str(number + 1))]
         placed += [(_HEIGHT - 70 - _LEADING * row, line) for row, line in enumerate(page) if line]
         shown = "\n".join(
             f"BT /F1 {_SIZE} Tf 1 0 0 1 {_MARGIN} {y} Tm <{''.join(f'{codes[letter]:04x}' for letter in line)}> Tj ET"

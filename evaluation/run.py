@@ -108,7 +108,7 @@ def scratch_domain(
         if (settings.var / "models").is_dir():
             # Models are large, and a name of one is looked up there.
             (theirs.var / "models").symlink_to((settings.var / "models").resolve())
-        _write_domain(theirs.corpora / _SCRATCH, retrieval, title)
+        write_domain(theirs.corpora / _SCRATCH, retrieval, title)
         engine = Engine(theirs)
         try:
             version = _version(questions, engine.embedder)
@@ -247,7 +247,8 @@ def _version(questions: beir.QuestionSet, embedder: Embedder) -> str:
     return digest.hexdigest()[:12]
 
 
-def _write_domain(folder: Path, retrieval: RetrievalSettings, title: str) -> None:
+def write_domain(folder: Path, retrieval: RetrievalSettings, title: str) -> None:
+    """Writes the `domain.toml` of a domain in all languages, without examples or glossary; `folder` must be new."""
     def table(name: str, values: Mapping[str, Any]) -> str:
         # A JSON text or list of texts is one of TOML as well.
         return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
