@@ -89,14 +89,35 @@ def load_prompts(folder: Path, domain: str = "") -> dict[str, Prompts]:
     return {language: _load_language(folder, domain, language) for language in LANGUAGES}
 
 
+def load_parts(
+    folder: Path, language: str, name: str, variables: Sequence[frozenset[str]], domain: str = ""
+) -> tuple[StrictTemplate, ...]:
+    """The parts of the prompt file `name`, between lines `---`, each with the variables that it must use.
+
+    Raises ConfigurationError naming file and fault.
+    """
+    path = _nearest(_folders(folder, domain, language), name)
+    parts = _SEPARATOR.split(_read(path))
+    if len(parts) != len(variables):
+        lines = len(variables) - 1
+        raise ConfigurationError(
+            f"{path} should have {lines} line{'s' if lines > 1 else ''} ---, between its {len(variables)} parts, has"
+            f" {len(parts) - 1}."
+        )
+    return tuple(
+        StrictTemplate.parse(part.strip(), names, str(path) if len(parts) == 1 else f"{path}, part {number},")
+        for number, (part, names) in enumerate(zip(parts, variables, strict=True), start=1)
+    )
+
+
+def _folders(folder: Path, domain: str, language: str) -> list[Path]:
+    return [folder / language, *([folder / domain / language] if domain and domain not in LANGUAGES else [])]
+
+
 def _load_language(folder: Path, domain: str, language: str) -> Prompts:
-    folders = [folder / language]
-    if domain and domain not in LANGUAGES:
-        folders.append(folder / domain / language)
-    answer, condense = _nearest(folders, "answer.md"), _nearest(folders, "condense.md")
-    parts = _SEPARATOR.split(_read(answer))
-    if len(parts) != 2:
-        raise ConfigurationError(f"{answer} should have one line ---, between its system and its question part.")
+    folders = _folders(folder, domain, language)
+    system, question = load_parts(folder, language, "answer.md", (_SYSTEM_VARIABLES, _QUESTION_VARIABLES), domain)
+    (condense,) = load_parts(folder, language, "condense.md", (_CONDENSE_VARIABLES,), domain)
     messages: dict[str, StrictTemplate] = {}
     for path in (place / "messages.toml" for place in folders):
         if path.is_file():
@@ -104,13 +125,7 @@ def _load_language(folder: Path, domain: str, language: str) -> Prompts:
     missing = sorted(_MESSAGES.keys() - messages.keys())
     if missing:
         raise ConfigurationError(f"{folders[0] / 'messages.toml'} lacks {', '.join(missing)}.")
-    return Prompts(
-        language,
-        StrictTemplate.parse(parts[0].strip(), _SYSTEM_VARIABLES, f"{answer}, above ---,"),
-        StrictTemplate.parse(parts[1].strip(), _QUESTION_VARIABLES, f"{answer}, below ---,"),
-        StrictTemplate.parse(_read(condense).strip(), _CONDENSE_VARIABLES, str(condense)),
-        messages,
-    )
+    return Prompts(language, system, question, condense, messages)
 
 
 def _nearest(folders: Sequence[Path], name: str) -> Path:
