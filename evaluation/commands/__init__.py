@@ -12,11 +12,13 @@ NAMES = (
     "refusal",
     "citations",
     "domain",
+    "compare",
     "baseline",
     "conversation",
     "robustness",
     "feedback",
     "accept",
+    "draft",
     "bench",
     "service",
 )

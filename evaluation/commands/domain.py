@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.commands.engines import engine_of
 from evaluation.commands.packages import require
 from rag.settings import Settings
 
@@ -39,8 +38,9 @@ def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     from evaluation import summary
     from evaluation.baseline import FOLDER, Baseline
     from evaluation.gate import judge
+    from evaluation.target import set_name
 
-    names = [Path(name).name if _is_folder(name) else name for name in chosen.domain]
+    names = [set_name(name) for name in chosen.domain]
     # Before anybody waits: there may be none.
     baselines = [Baseline.load(name, chosen.baselines or FOLDER) for name in names] if chosen.gate else []
     asked = [_asked(settings, name, chosen.limit) for name in chosen.domain]
@@ -75,39 +75,13 @@ def show(report: dict[str, Any]) -> None:
         print(*summary.gate_lines(report["gate"]), sep="\n")
 
 
-def _is_folder(name: str) -> bool:
-    return (Path(name) / "queries.jsonl").is_file()
-
-
 def _asked(settings: Settings, name: str, limit: int | None) -> _Asked:
     from evaluation.changes import changes
     from evaluation.outcome import Run, runs
     from evaluation.run import keep
+    from evaluation.target import ask
 
-    run = _of_folder(settings, Path(name), limit) if _is_folder(name) else _of_domain(settings, name, limit)
+    run = ask(settings, name, limit)
     earlier = runs(settings.var / "evaluation", run.set)[-1:]
     since = changes(Run.load(earlier[0]), run) if earlier else ()
     return _Asked(run, keep(run, settings), earlier[0].name if earlier else "", since)
-
-
-def _of_domain(settings: Settings, name: str, limit: int | None) -> "Run":
-    from evaluation.questions import from_domain
-    from evaluation.run import ask_domain
-    from rag.index import Manifest, current_version, domain_index_folder
-
-    with engine_of(settings, name) as engine:
-        version = current_version(settings, name)
-        if limit is None or version is None:
-            return ask_domain(engine, name)
-        manifest = Manifest.load(domain_index_folder(settings, name) / version)
-        questions = from_domain(engine.domains[name].folder / "questions.jsonl", manifest)
-        return ask_domain(engine, name, questions[:limit])
-
-
-def _of_folder(settings: Settings, folder: Path, limit: int | None) -> "Run":
-    from evaluation.questions import from_beir
-    from evaluation.run import ask_beir
-
-    # Where no answer is known, writing one tells nothing.
-    known = any(question.answers for question in from_beir(folder, limit))
-    return ask_beir(folder, settings, limit, answers=known)
