@@ -14,18 +14,20 @@ from evaluation.statistics import Estimate, mean
 LEVELS = (DOCUMENT, PAGE)
 # What follows from the documents of a set, or from the machine, tells no configurations apart.
 _OF_A_SET = ("documents", "chunks")
-_LABEL = 60
+_LABEL = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """Runs of one configuration over sets that share no question, and their figures.
 
+    `name` is a letter, empty where there is one column alone; `label` says what tells it from the others.
     `retrieval` is by level, language pair, ranker and metric, `retrieval_by_set` by set in place of the pair, `answers`
     by language, `answers_by_set` by set; each group but sets holds `all`, too. `headline` is the figures that are
     looked at first, by the names that `names.title` knows.
     """
 
+    name: str
     label: str
     runs: tuple[Run, ...]
     outcomes: tuple[Outcome, ...]
@@ -55,13 +57,12 @@ def columns(runs: Sequence[Run]) -> tuple[Column, ...]:
         else:
             grouped.append([run])
             asked.append(keys)
-    return tuple(_column(label, group) for label, group in zip(_labels(grouped), grouped, strict=True))
+    letters = [*map(_letter, range(len(grouped)))] if len(grouped) > 1 else [""]
+    return tuple(_column(*parts) for parts in zip(letters, _labels(grouped), grouped, strict=True))
 
 
 def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     """What tells each group from the others: settings that differ, else the revision, the index, the time."""
-    if len(groups) == 1:
-        return ["this run"]
     settings = [group[0].settings for group in groups]
     names = [name for name in dict.fromkeys(name for one in settings for name in one) if name not in _OF_A_SET]
     differing = [name for name in names if len({repr(one.get(name)) for one in settings}) > 1]
@@ -72,9 +73,11 @@ def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
         values = [str(getattr(group[0], other)) for group in groups]
         if len({*values}) > 1:
             labels = ["; ".join(filter(None, (label, value))) for label, value in zip(labels, values, strict=True)]
-    if len({*labels}) < len(labels):
-        labels = [f"{number}. {label}".rstrip() for number, label in enumerate(labels, start=1)]
     return labels
+
+
+def _letter(number: int) -> str:
+    return chr(ord("A") + number) if number < 26 else str(number + 1)
 
 
 def _plain(value: Any) -> str:
@@ -83,7 +86,7 @@ def _plain(value: Any) -> str:
     return "none" if value in ("", None) else str(value)
 
 
-def _column(label: str, runs: Sequence[Run]) -> Column:
+def _column(name: str, label: str, runs: Sequence[Run]) -> Column:
     outcomes = tuple(outcome for run in runs for outcome in run.outcomes)
     # A group of several runs has several thresholds: none of their figures depends on it.
     threshold = runs[0].threshold
@@ -95,7 +98,7 @@ def _column(label: str, runs: Sequence[Run]) -> Column:
     pairs = {level: retrieval.summed(values[level], outcomes) for level in LEVELS if values[level]}
     of_sets = {level: retrieval.summed(values[level], outcomes, "set") for level in LEVELS if values[level]}
     headline = _headline(outcomes, pairs, every)
-    return Column(label, tuple(runs), outcomes, pairs, of_sets, groups, by_set, headline)
+    return Column(name, label, tuple(runs), outcomes, pairs, of_sets, groups, by_set, headline)
 
 
 def _headline(outcomes: Sequence[Outcome], pairs: Mapping[str, Figures], every: AnswerFigures) -> dict[str, Estimate]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup, escape
 
@@ -41,9 +41,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one column made of a question. `places` are the 1-based ones of each ranker by document and by page."""
+    """What one column made of a question. `places` are the 1-based ones of each ranker by document and by page.
 
-    label: str
+    Where passages and ranking are those of the first column, they are left out, and it is `as_before`.
+    """
+
+    column: Column
     outcome: Outcome
     threshold: float
     faults: tuple[str, ...]
@@ -52,6 +55,7 @@ class Attempt:
     ranking: tuple[Place, ...]
     citations: tuple[Place, ...]
     passages: tuple[Place, ...]
+    as_before: bool
     measured: tuple[tuple[str, float], ...]
 
 
@@ -71,7 +75,7 @@ def drilled(columns: Sequence[Column]) -> tuple[Asked, ...]:
         for run in column.runs:
             for outcome in run.outcomes:
                 values = measured(outcome)
-                tried = _Try(column.label, run.threshold, outcome, values, faults(outcome, values))
+                tried = _Try(column, run.threshold, outcome, values, faults(outcome, values))
                 found.setdefault(key(outcome), []).append(tried)
     worst = sorted(found.values(), key=lambda tries: min(map(_severity, tries)))[:_QUESTIONS]
     passages = sum(len(one.outcome.said.passages) for tries in worst for one in tries if one.outcome.said)
@@ -99,7 +103,7 @@ def excerpt(text: str, gold: Iterable[str] = (), quotes: Iterable[str] = (), lim
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    label: str
+    column: Column
     threshold: float
     outcome: Outcome
     values: Mapping[str, float]
@@ -112,8 +116,11 @@ def _severity(one: _Try) -> tuple[int, int, float, float]:
 
 def _asked(tries: Sequence[_Try], limit: int) -> Asked:
     every = {kind for one in tries for kind in one.faults}
-    attempts = tuple(_attempt(one, limit) for one in tries)
-    return Asked(tries[0].outcome.question, tuple(kind for kind in FAULTS if kind in every), attempts)
+    attempts = [_attempt(one, limit) for one in tries]
+    for number, attempt in enumerate(attempts[1:], start=1):
+        if _found(attempt) == _found(attempts[0]):
+            attempts[number] = replace(attempt, passages=(), ranking=(), as_before=True)
+    return Asked(tries[0].outcome.question, tuple(kind for kind in FAULTS if kind in every), tuple(attempts))
 
 
 def _attempt(tried: _Try, limit: int) -> Attempt:
@@ -124,7 +131,7 @@ def _attempt(tried: _Try, limit: int) -> Attempt:
     for citation in said.citations if said else ():
         quotes.setdefault(citation.document, []).append(citation.quote)
     return Attempt(
-        label=tried.label,
+        column=tried.column,
         outcome=outcome,
         threshold=tried.threshold,
         faults=tried.faults,
@@ -136,8 +143,13 @@ def _attempt(tried: _Try, limit: int) -> Attempt:
             _passage(number, passage, question, quotes.get(passage.document, ()), limit)
             for number, passage in enumerate(said.passages if said else (), start=1)
         ),
+        as_before=False,
         measured=tuple(tried.values.items()),
     )
+
+
+def _found(attempt: Attempt) -> tuple[list[tuple[str, str]], tuple[Place, ...]]:
+    return [(place.document, place.pages) for place in attempt.passages], attempt.ranking
 
 
 def _shown(outcome: Outcome) -> Sequence[Ranked]:

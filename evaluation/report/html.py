@@ -59,7 +59,8 @@ def page(
         verdict=verdict.told(changes, len(columns)),
         changed=_changed(changes),
         headline=tables.headline(columns),
-        retrieval=[(level, _retrieval(columns, level), tables.retrieval(columns, level)) for level in _levels(columns)],
+        retrieval=[(level, _retrieval(columns, level), *_recalls(columns, level)) for level in _levels(columns)],
+        runs=tables.runs(columns) if len(columns) > 1 else None,
         answers=tables.answers(columns),
         answers_plot=_answers(columns),
         refusals=tables.refusals(columns),
@@ -95,6 +96,16 @@ def _levels(columns: Sequence[Column]) -> list[str]:
     return [level for level in reversed(LEVELS) if any(level in column.retrieval for column in columns)]
 
 
+def _name(column: Column) -> str:
+    return f"{column.name}: {column.label}"
+
+
+def _recalls(columns: Sequence[Column], level: str) -> tuple[tables.Table, tables.Table | None]:
+    """The table that is shown, and one behind it with more."""
+    every = tables.retrieval(columns, level)
+    return (every, None) if len(columns) == 1 else (tables.recalls(columns, level), every)
+
+
 def _retrieval(columns: Sequence[Column], level: str) -> Markup:
     """Recall@5 by language pair: of every ranker, or of every column with the ranker that counts."""
     groups = [*dict.fromkeys(group for column in columns for group in column.retrieval.get(level, {}))]
@@ -105,7 +116,7 @@ def _retrieval(columns: Sequence[Column], level: str) -> Markup:
         }
     else:
         series = {
-            column.label: [
+            _name(column): [
                 column.retrieval[level][group][column.ranker]["recall@5"]
                 if group in column.retrieval.get(level, {})
                 else None
@@ -120,7 +131,7 @@ def _answers(columns: Sequence[Column]) -> Markup | None:
     if not any(column.answers[ALL].shares for column in columns):
         return None
     groups = (
-        {column.label: column.answers[ALL] for column in columns}
+        {_name(column): column.answers[ALL] for column in columns}
         if len(columns) > 1
         else {name: found for name, found in columns[0].answers.items() if name != ALL}
     )
@@ -135,7 +146,7 @@ def _refusals(columns: Sequence[Column]) -> Markup | None:
         for run in column.runs:
             asked = [outcome for outcome in run.outcomes if outcome.said or outcome.failure]
             sides = [[one.confidence for one in asked if one.question.answerable == wanted] for wanted in (True, False)]
-            name = ", ".join(part for part in (run.set, column.label if len(columns) > 1 else "") if part)
+            name = ", ".join(filter(None, (column.name, run.set, f"threshold {run.threshold:g}")))
             if asked and len(panels) < _PANELS:
                 panels[name] = (sides[0], sides[1], run.threshold)
     return _inline(plots.confidences(panels), "confidence") if panels else None

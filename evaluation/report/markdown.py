@@ -34,6 +34,7 @@ def text(columns: Sequence[Column], asked: Sequence[Asked], changes: Sequence[Ch
     parts = [
         [f"## Evaluation: {', '.join(map(code, sets[:_PAIRS]))}"],
         _verdict(changes, len(columns)),
+        [f"- {column.name}: {code(column.label)}" for column in columns] if len(columns) > 1 else [],
         _table(tables.headline(columns)),
         _pairs(columns),
         _worst(asked),
@@ -83,7 +84,7 @@ def _verdict(changes: Sequence[Change], columns: int) -> list[str]:
 
 
 def _table(found: Table) -> list[str]:
-    heads = [found.titles[0], *(code(name) if name != "this run" else "Value" for name in found.titles[1:])]
+    heads = [found.titles[0], *(name for name in found.titles[1:])]
     return [f"{found.caption}:", "", *table(heads, [[_cell(one) for one in row] for row in found.rows])]
 
 
@@ -94,7 +95,7 @@ def _pairs(columns: Sequence[Column]) -> list[str]:
         for pair, rankers in column.retrieval.get("document", {}).items():
             by_page = column.retrieval["page"][pair][column.ranker]["recall@5"]
             by_document = rankers[column.ranker]["recall@5"]
-            label = [code(column.label)] if len(columns) > 1 else []
+            label = [column.name] if len(columns) > 1 else []
             figures = (f"{percent(one.value)} ({names.interval(one)})" for one in (by_document, by_page))
             rows.append([*label, pair if pair == ALL else code(pair), by_document.count, *figures])
     if not rows:

@@ -58,7 +58,7 @@ def title(figure: str) -> str:
 
 def percent(value: float) -> str:
     """A figure in [0, 1] as percent with one digit behind the point."""
-    return NOTHING if math.isnan(value) else f"{100 * value:.1f}"
+    return NOTHING if math.isnan(value) else "100" if value == 1 else f"{100 * value:.1f}"
 
 
 def points(value: float) -> str:
@@ -67,7 +67,7 @@ def points(value: float) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    return NOTHING if math.isnan(estimate.low) else f"{percent(estimate.low)} to {percent(estimate.high)}"
+    return NOTHING if math.isnan(estimate.low) else f"{percent(estimate.low)}–{percent(estimate.high)}"
 
 
 def seconds(value: float) -> str:

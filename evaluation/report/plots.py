@@ -138,28 +138,35 @@ def forest(
 
 
 def confidences(panels: Mapping[str, tuple[Sequence[float], Sequence[float], float]]) -> bytes:
-    """For each panel the confidences of answerable questions, upwards, of others, downwards, and the threshold."""
+    """For each panel the confidences of answerable questions, upwards, of others, downwards, and the threshold.
+
+    As shares of the questions of their kind, of which there are many more of one than of the other.
+    """
     import numpy as np
     from matplotlib.figure import Figure
 
     edges = np.linspace(0, 1, 26)
     with style():
-        figure = Figure(figsize=(_WIDTH, 0.5 + 1.9 * len(panels)))
+        figure = Figure(figsize=(_WIDTH, 0.7 + 1.7 * len(panels)))
         every: Any = figure.subplots(len(panels), 1, sharex=True, squeeze=False)
         for axes, (name, (positives, negatives, threshold)) in zip(every[:, 0], panels.items(), strict=True):
-            upwards, downwards = (np.histogram(some, edges)[0] for some in (positives, negatives))
-            axes.bar(edges[:-1], upwards, 0.036, align="edge", color=SERIES[0], label="answerable")
-            axes.bar(edges[:-1], -downwards, 0.036, align="edge", color=SERIES[1], label="unanswerable")
+            upwards, downwards = (
+                100 * np.histogram(some, edges)[0] / max(len(some), 1) for some in (positives, negatives)
+            )
+            bars = [
+                axes.bar(edges[:-1], upwards, 0.036, align="edge", color=SERIES[0], label="answerable"),
+                axes.bar(edges[:-1], -downwards, 0.036, align="edge", color=SERIES[1], label="unanswerable"),
+            ]
             axes.axhline(0, color=MUTED, linewidth=0.8)
-            axes.axvline(threshold, color=INK, linewidth=1.2, linestyle="--", label=f"threshold {threshold:g}")
+            axes.axvline(threshold, color=INK, linewidth=1.2, linestyle="--")
             axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
             axes.yaxis.get_major_locator().set_params(integer=True, nbins=5)
             axes.tick_params(axis="y", length=0)
-            axes.set_ylabel("questions")
+            axes.set_ylabel("percent of them")
             axes.set_xlim(0, 1)
             axes.set_title(_cut(name), fontsize=10, loc="left")
-            axes.legend(loc="upper right", fontsize=9, ncols=1)
-        every[-1, 0].set_xlabel("confidence")
+        every[-1, 0].set_xlabel("confidence; the broken line is the threshold")
+        figure.legend(handles=bars, loc="outside upper center", ncols=2)
         return svg(figure)
 
 

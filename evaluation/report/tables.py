@@ -10,6 +10,7 @@ from evaluation.report.names import FIGURES, NOTHING, interval, percent, seconds
 from evaluation.retrieval import ALL, METRICS
 from evaluation.statistics import Estimate
 
+_TIMES = ("total", "first_token")
 Cell = str | int | tuple[str, str]
 """A text, a count, or a figure and its interval."""
 
@@ -28,7 +29,7 @@ def headline(columns: Sequence[Column]) -> Table:
     """The figures that are looked at first, a column each."""
     shown = [*dict.fromkeys(figure for column in columns for figure in column.headline)]
     rows = [(title(figure), *(_estimate(column.headline.get(figure)) for column in columns)) for figure in shown]
-    return Table("Headline figures, percent", ("Figure", *(column.label for column in columns)), tuple(rows))
+    return Table("Headline figures, percent", ("Figure", *(column.name or "Value" for column in columns)), tuple(rows))
 
 
 def retrieval(columns: Sequence[Column], level: str) -> Table:
@@ -38,7 +39,7 @@ def retrieval(columns: Sequence[Column], level: str) -> Table:
     for column in columns:
         for pair, rankers in column.retrieval.get(level, {}).items():
             for ranker, metrics in rankers.items():
-                head = (column.label, pair, ranker) if several else (pair, ranker)
+                head = (column.name, pair, ranker) if several else (pair, ranker)
                 count = next(iter(metrics.values())).count
                 rows.append((*head, count, *(_estimate(metrics[name]) for name in METRICS)))
     titles = ("Pair", "Ranker", "Questions", *(FIGURES[name][0] for name in METRICS))
@@ -46,13 +47,37 @@ def retrieval(columns: Sequence[Column], level: str) -> Table:
     return Table(caption, ("Run", *titles) if several else titles, tuple(rows), 2 + several)
 
 
+def recalls(columns: Sequence[Column], level: str) -> Table:
+    """Recall@5 by language pair, a column each, of the ranker whose passages a visitor sees."""
+    rows: list[tuple[Cell, ...]] = []
+    for pair in dict.fromkeys(pair for column in columns for pair in column.retrieval.get(level, {})):
+        found = [
+            column.retrieval[level][pair][column.ranker]["recall@5"]
+            if pair in column.retrieval.get(level, {})
+            else None
+            for column in columns
+        ]
+        rows.append((pair, max(one.count for one in found if one), *map(_estimate, found)))
+    titles = ("Pair", "Questions", *(column.name for column in columns))
+    return Table(f"Recall@5 by {level} of the passages that are shown, percent", titles, tuple(rows))
+
+
+def runs(columns: Sequence[Column]) -> Table:
+    """What the letters of several columns stand for."""
+    rows = [
+        (column.name, column.label, ", ".join(run.set for run in column.runs), column.runs[0].revision)
+        for column in columns
+    ]
+    return Table("The runs", ("Run", "What differs", "Sets", "Revision"), tuple(rows))
+
+
 def answers(columns: Sequence[Column]) -> list[Table]:
     """Every figure of answers: by column where there are several, and for each of them by language."""
     tables = []
     if len(columns) > 1:
-        tables.append(_shares("Answers, percent", {column.label: column.answers[ALL] for column in columns}))
+        tables.append(_shares("Answers, percent", {column.name: column.answers[ALL] for column in columns}))
     for column in columns:
-        name = f" of {column.label}" if len(columns) > 1 else ""
+        name = f" of {column.name}" if len(columns) > 1 else ""
         tables.append(_shares(f"Answers{name} by the question's language, percent", column.answers))
     return [table for table in tables if table.rows]
 
@@ -73,7 +98,7 @@ def refusals(columns: Sequence[Column]) -> Table:
             counts = found.confusion
             rows.append(
                 (
-                    *((column.label,) if several else ()),
+                    *((column.name,) if several else ()),
                     name,
                     counts.answered,
                     counts.wrongly_refused,
@@ -110,8 +135,8 @@ def costs(columns: Sequence[Column]) -> Table:
         )
         for prefix, spreads, written in kinds:
             for name, spread in spreads.items():
-                if spread.count:
-                    head = (column.label,) if len(columns) > 1 else ()
+                if spread.count and (len(columns) == 1 or prefix != "time, " or name in _TIMES):
+                    head = (column.name,) if len(columns) > 1 else ()
                     text = f"{prefix}{name.replace('_', ' ')}"
                     values = (written(value) for value in (spread.p50, spread.p95, spread.mean))
                     rows.append((*head, text, *values, spread.count))
@@ -128,7 +153,7 @@ def by_set(columns: Sequence[Column]) -> Table | None:
     several = len(columns) > 1
     for column in columns:
         for name, found in column.answers_by_set.items():
-            cells: list[Cell] = [*((column.label,) if several else ()), name]
+            cells: list[Cell] = [*((column.name,) if several else ()), name]
             cells.append(sum(outcome.question.set == name for outcome in column.outcomes))
             for level in ("document", "page"):
                 group = column.retrieval_by_set.get(level, {}).get(name, {})
@@ -150,7 +175,7 @@ def by_set(columns: Sequence[Column]) -> Table | None:
 def settings(columns: Sequence[Column]) -> Table:
     """What each run depends on, a column a run."""
     runs = [run for column in columns for run in column.runs]
-    labels = [column.label for column in columns for _ in column.runs]
+    labels = [column.name for column in columns for _ in column.runs]
     rows: list[tuple[Cell, ...]] = [("run", *labels)] if len(columns) > 1 else []
     for name in ("time", "seconds", "revision", "index_version"):
         rows.append((name.replace("_", " "), *(str(getattr(run, name)) for run in runs)))

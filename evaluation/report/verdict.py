@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluation.changes import LOWER_IS_BETTER, Change
+from evaluation.retrieval import ALL
 
 SIGNIFICANT = 0.05
 """The p-value below which a change is named first."""
@@ -34,11 +35,15 @@ def told(changes: Sequence[Change], columns: int = 1) -> Verdict:
         f" its own comparison: without any real change about {SIGNIFICANT * compared:.0f} of them would be below"
         f" {SIGNIFICANT} by chance."
     )
-    parts = [f"{len(some)} {word}" for some, word in ((drops, "fell"), (gains, "rose")) if some]
-    if not parts:
-        return Verdict("same", "No figure changed significantly.", note, others=others)
-    text = f"{' and '.join(parts).replace('fell', 'got worse').replace('rose', 'got better')} significantly."
-    return Verdict("worse" if drops else "better", text, note, drops, gains, others)
+    overall = [[one for one in some if one.group == ALL] for some in (drops, gains)]
+    words = [f"{len(some)} {word}" for some, word in zip(overall, ("got worse", "got better"), strict=True) if some]
+    figures = sum(one.group == ALL for one in changes)
+    text = f"Of {figures} figures over all questions {' and '.join(words) or 'none changed'} significantly."
+    parts = len(drops) + len(gains) - sum(map(len, overall))
+    if compared > figures:
+        text += f" By language and pair, {parts} of {compared - figures} did."
+    kind = "worse" if overall[0] else "better" if overall[1] else "same"
+    return Verdict(kind, text, note, drops, gains, others)
 
 
 def better(change: Change) -> float:
@@ -48,8 +53,9 @@ def better(change: Change) -> float:
 
 
 def ordered(changes: Sequence[Change]) -> list[Change]:
-    """Significant drops, the largest first, then significant gains, then what is not significant."""
-    return sorted(changes, key=lambda one: ({-1: 0, 1: 1, 0: 2}[_side(one)], -abs(better(one))))
+    """Significant drops, then gains, then the rest; of each first what is over all questions, the largest first."""
+    sides = {-1: 0, 1: 1, 0: 2}
+    return sorted(changes, key=lambda one: (sides[_side(one)], one.group != ALL, -abs(better(one))))
 
 
 def _side(change: Change) -> int:
