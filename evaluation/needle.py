@@ -142,18 +142,21 @@ def measure(settings: Settings, options: Options) -> Found:
 
 
 def planned(words: int, options: Options, left_out: Collection[str] = ()) -> Iterator[Stack]:
-    """The haystacks of a size: in all of them together every fact stands in every language, always at one depth."""
+    """The haystacks of a size: in those of one language together every fact stands once in every needle's language.
+
+    Facts change depths from one to the next, so that a hard one does not make a depth look hard.
+    """
     names = [name for name in facts() if name not in left_out]
     size = max(len(options.depths), words // _WORDS_A_NEEDLE)
-    for language in options.languages:
+    for place, language in enumerate(options.languages):
         for turn in range(len(options.languages)):
             for part, start in enumerate(range(0, len(names), size)):
                 hidden = []
                 for number in range(start, min(start + size, len(names))):
-                    series, depth = divmod(number, len(options.depths))
-                    needles = facts()[names[number]]
+                    series, first = divmod(number, len(options.depths))
+                    depth = options.depths[(first + turn + 2 * place) % len(options.depths)]
                     chosen = options.languages[(series + turn) % len(options.languages)]
-                    hidden.append(Hidden(needles[chosen], options.depths[depth]))
+                    hidden.append(Hidden(facts()[names[number]][chosen], depth))
                 yield Stack(f"haystack-{words}-{language}-{turn}-{part}", words, language, tuple(hidden))
 
 
