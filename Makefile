@@ -12,7 +12,7 @@ SETUP = VENV="$(VENV)" PYTHON="$(PYTHON)" CMAKE_ARGS="$(CMAKE_ARGS)" sh scripts/
 GGUF = WHEELS="$(WHEELS)" $(SETUP) requirements/gguf.txt
 LOCK = $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--no-header --no-emit-index-url --generate-hashes $(if $(UPGRADE),--upgrade)
-PLAIN = var/bench/venv
+PLAIN ?= var/bench/venv
 BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 DOMAINS = $(or $(DOMAIN),$(notdir $(patsubst %/,%,$(dir $(wildcard corpora/*/domain.toml)))))
 
@@ -56,6 +56,7 @@ lock: setup  ## resolve the dependencies again and write the locks (UPGRADE=1 fo
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
 	$(LOCK) requirements/evaluation.in -o requirements/evaluation.txt
+	$(LOCK) requirements/bench.in -o requirements/bench.txt
 	$(LOCK) requirements/gguf.in -o requirements/gguf.txt
 	$(LOCK) requirements/models.in -o requirements/models.txt --excludes requirements/models.excludes
 
@@ -87,11 +88,13 @@ endef
 load: setup  ## the program under load: PART=overhead, search (needs wrk) or soak (MINUTES=10); see docs/scaling.md
 	$(RUN) -m evaluation service $(or $(PART),soak) $(if $(MINUTES),--minutes $(MINUTES))
 
-bench: setup  ## speed, memory (ONLY=ingest DOCUMENTS=folder CHUNKS="10000"; GGUF=file; TORCH=1 beside plain torch: large)
-	@[ -z "$(TORCH)" ] || cmp -s requirements/bench.txt $(PLAIN)/installed.txt || { $(RUN) -m venv $(PLAIN) && \
-		$(PLAIN)/bin/python -m pip install -r requirements/bench.txt && cp requirements/bench.txt $(PLAIN)/installed.txt; }
-	$(RUN) -m evaluation bench $(if $(CHUNKS),--chunks $(CHUNKS)) $(if $(ONLY),--only $(ONLY)) \
-		$(if $(DOCUMENTS),--documents "$(DOCUMENTS)") $(if $(GGUF),--gguf "$(GGUF)")
+bench: setup  ## speed, memory, disk beside a plain LangChain pipeline (ONLY=start CHUNKS="10000" TORCH=1 WRITE=1; see docs/benchmarks.md)
+	@VENV="$(PLAIN)" PYTHON="$(RUN)" sh scripts/setup.sh requirements/bench.txt
+	@[ -z "$(TORCH)" ] || cmp -s requirements/bench-torch.txt $(PLAIN)/.torch || { $(PLAIN)/bin/python -m pip install \
+		-r requirements/bench-torch.txt && cp requirements/bench-torch.txt $(PLAIN)/.torch; }
+	$(RUN) -m evaluation bench --plain "$(PLAIN)/bin/python" $(if $(CHUNKS),--chunks $(CHUNKS)) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(DOCUMENTS),--documents "$(DOCUMENTS)") $(if $(GGUF),--gguf "$(GGUF)") \
+		$(if $(WRITE),--write docs/benchmarks.md) $(OPTIONS)
 
 clean:  ## remove the environment and tool caches; var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

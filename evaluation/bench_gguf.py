@@ -177,8 +177,8 @@ def _megabytes(process: int) -> float:
     return round(int(told.stdout) / 1024, 1)
 
 
-def markdown(report: Mapping[str, Any]) -> list[str]:
-    """The figures of `gguf` as a table."""
+def sections(report: Mapping[str, Any]) -> dict[str, list[str]]:
+    """One table, as Markdown lines by name."""
     titles = [
         "file",
         "MB",
@@ -210,4 +210,4 @@ def markdown(report: Mapping[str, Any]) -> list[str]:
     described = (
         f"A model in a process of its own against bare llama-cpp-python, medians of {report['turns']} turns each."
     )
-    return [described, "", *table(titles, rows)]
+    return {"gguf": [described, "", *table(titles, rows)]}

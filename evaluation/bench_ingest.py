@@ -23,26 +23,29 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from evaluation import plain
+from evaluation.bench_embedding import EMBEDDERS
+from evaluation.bench_memory import most
+from evaluation.bench_plain import Plain
 from evaluation.made_files import write_documents, write_small_files
+from evaluation.plain import READS, TORCH
+from evaluation.service.program import environment, write_domain
 from evaluation.tables import table
 from rag.errors import ConfigurationError, LacertaError
-from rag.settings import LANGUAGES, ROOT, Settings
+from rag.settings import ROOT, Settings
 
 if TYPE_CHECKING:
     from evaluation.bench import Options
 
-EMBEDDERS = ("minilm", "balanced", "fast")
-_PLAIN = "plain"
-# The embedder of the plain pipeline, in ONNX.
-_SAME = "minilm"
 _DOMAIN = "made"
+# Memory hardly depends on the embedder, and with this one many chunks can be ingested.
+_QUICK = "fast"
 # What a look at the memory of all processes costs must not slow them down.
 _SAMPLE_SECONDS = 0.5
+_COUNTS = ("added", "updated", "unchanged", "embedded", "stored")
 
 
 def ingest(options: "Options") -> dict[str, Any]:
-    """`throughput` beside the plain pipeline, runs over many `small_files`, and `memory`; what has size 0 is left out.
+    """`throughput`, runs over many `small_files`, and `memory`; what has size 0 is left out.
 
     Raises ConfigurationError where the folder of documents holds none, LacertaError where a run fails.
     """
@@ -53,87 +56,104 @@ def ingest(options: "Options") -> dict[str, Any]:
     }
     folder = options.settings.var / "bench"
     folder.mkdir(parents=True, exist_ok=True)
-    report: dict[str, Any] = {"rounds": options.rounds}
+    plain = Plain.find(options.plain)
+    report: dict[str, Any] = {"rounds": options.rounds, "plain": plain.described, "encoder": plain.encoder}
     for name, (part, wanted) in parts.items():
         if wanted:
             with tempfile.TemporaryDirectory(prefix="ingest-", dir=folder) as scratch:
-                report[name] = part(options, _Corpus.make(Path(scratch), options.settings))
+                report[name] = part(options, _Corpus.make(Path(scratch), options.settings), plain)
     return report
 
 
-def _throughput(options: "Options", corpus: "_Corpus") -> dict[str, Any]:
-    """Medians over the rounds, by pipeline; `times_plain` compares with the plain pipeline of the same round.
+def _throughput(options: "Options", corpus: "_Corpus", plain: Plain) -> dict[str, Any]:
+    """Medians over the rounds, by pipeline.
 
-    Scans are left out, as the plain pipeline does not read them.
-    `over_embedding` is the seconds of the whole run over those that its chunks take to be embedded, and nothing else.
+    `times_plain` compares with the plain pipeline that had the same encoder in the same round, `times_torch` with that
+    which has one in torch. Scans are left out, as the plain pipeline does not read them. `over_embedding` is the
+    seconds of the whole run over those that its chunks take to be embedded, and nothing else.
     """
     if options.documents:
         files = _copy(options.documents, corpus.sources)
     else:
         files = write_documents(corpus.sources, options.document_chunks)
-    works, described = _describe(options.plain)
-    pipelines = [_PLAIN] * works + [*EMBEDDERS]
+    theirs = [*EMBEDDERS] * plain.works + [TORCH] * plain.torch
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    turns = [(number, name) for number in range(options.rounds) for name in pipelines]
-    for number, name in tqdm(turns, desc="ingest", leave=False, disable=None):
-        var = corpus.folder / f"{name}-{number}"
-        if name == _PLAIN:
-            found[name].append(_rates(*_plain_run(options.plain, corpus.sources, var)))
-        else:
+    for number in tqdm(range(options.rounds), desc="ingest, rounds", leave=False, disable=None):
+        for name in theirs:
+            database = corpus.folder / f"plain-{name}-{number}"
+            counts, run = _plain_run(plain, options.settings, corpus.sources, database, name)
+            found[f"plain {name}"].append(_rates(counts, run))
+            shutil.rmtree(database)
+        for name in EMBEDDERS:
+            var = corpus.folder / f"{name}-{number}"
             report, run = corpus.ingest(var, name, scans=False)
             counts = {"documents": report["added"], "failed": report["failed"], "chunks": report["chunks"]}
-            found[name].append(_rates(counts | {"stages": report.get("stages", {})}, run))
-        figures = found[name][-1]
-        if name == _SAME:
+            figures = _rates(counts | {"stages": report.get("stages", {})}, run)
             # A fresh process, so that neither this one's memory nor its threads matter.
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
-                alone = fresh.submit(_embedding_alone, replace(options.settings, var=var)).result()
+                alone = fresh.submit(_embedding_alone, replace(options.settings, var=var), name).result()
             figures |= {"embedding_seconds": alone, "over_embedding": figures["seconds"] / alone}
-        if _PLAIN in found and name != _PLAIN:
-            before = found[_PLAIN][-1]
-            figures["times_plain"] = before["seconds"] / figures["seconds"]
-            figures["times_plain_chunks"] = figures["chunks_per_second"] / before["chunks_per_second"]
-        shutil.rmtree(var)
+            for key, other in (("times_plain", name), ("times_torch", TORCH)):
+                if other in theirs:
+                    before = found[f"plain {other}"][-1]
+                    figures[key] = before["seconds"] / figures["seconds"]
+                    figures[f"{key}_chunks"] = figures["chunks_per_second"] / before["chunks_per_second"]
+            found[name].append(figures)
+            shutil.rmtree(var)
     size = sum(path.stat().st_size for path in corpus.sources.rglob("*") if path.is_file())
     return {
-        "documents": f"those of {options.documents}" if options.documents else "made",
+        "documents": "those of a folder" if options.documents else "made",
         "files": files,
         "megabytes": round(size / 1e6, 1),
-        "plain": described,
         "pipelines": {name: _medians(figures) for name, figures in found.items()},
     }
 
 
-def _small_files(options: "Options", corpus: "_Corpus") -> dict[str, Any]:
-    """Seconds of the first run over many small files, of runs without a change, and of runs with one edited file."""
+def _small_files(options: "Options", corpus: "_Corpus", plain: Plain) -> dict[str, Any]:
+    """Seconds of the first run over many small files, of runs without a change, and of runs with one edited file.
+
+    `plain` is LangChain's `index()`, which knows what it has; `plain_again` the pipeline without it, run twice.
+    """
     paths = write_small_files(corpus.sources, options.small_files)
-    var = corpus.folder / "var"
-    report, first = corpus.ingest(var)
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    var, database = corpus.folder / "var", corpus.folder / "database"
+    embedder, theirs = options.settings.embedder, options.settings.embedder in EMBEDDERS and plain.works
+    found: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+
+    def both(run: str) -> None:
+        found["own"][run].append(_counted(*corpus.ingest(var)))
+        if theirs:
+            counts = _plain_run(plain, options.settings, corpus.sources, database, embedder, "--records")
+            found["plain"][run].append(_counted(*counts))
+
+    both("first")
     for number in tqdm(range(options.rounds), desc="small files", leave=False, disable=None):
-        found["unchanged"].append(_counted(*corpus.ingest(var)))
+        both("unchanged")
         path = paths[number * 997 % len(paths)]
         path.write_text(f"{path.read_text(encoding='utf-8')}\nEdited in round {number}.\n", encoding="utf-8")
-        found["edited"].append(_counted(*corpus.ingest(var)))
-    return {
-        "files": len(paths),
-        "embedder": options.settings.embedder,
-        "first": _rounded(_counted(report, first)),
-        **{name: _medians(figures) for name, figures in found.items()},
-    }
+        both("edited")
+    report: dict[str, Any] = {"files": len(paths), "embedder": embedder}
+    for name, runs in found.items():
+        report[name] = {run: _medians(figures) for run, figures in runs.items()}
+    if theirs:
+        shutil.rmtree(database)
+        for run in ("first", "unchanged"):
+            counts = _plain_run(plain, options.settings, corpus.sources, database, embedder)
+            report.setdefault("plain_again", {})[run] = _rounded(_counted(*counts))
+    return report
 
 
-def _memory(options: "Options", corpus: "_Corpus") -> dict[str, Any]:
+def _memory(options: "Options", corpus: "_Corpus", plain: Plain) -> dict[str, Any]:
     """The most memory of an ingest of made text files: of its `largest` process, and of all `together`, in MB."""
     files = write_documents(corpus.sources, options.memory_chunks, ("txt",))
-    report, run = corpus.ingest(corpus.folder / "var", watched=True)
-    return {
-        "files": files,
-        "embedder": options.settings.embedder,
-        "chunks": report["chunks"],
-        "seconds": round(run.seconds, 1),
-        "peak_mb": {"largest": round(run.largest_mb, 1), "together": run.together_mb and round(run.together_mb, 1)},
-    }
+    runs = {"own": corpus.ingest(corpus.folder / "var", _QUICK, watched=True)}
+    if plain.works:
+        database = corpus.folder / "database"
+        runs["plain"] = _plain_run(plain, options.settings, corpus.sources, database, _QUICK, watched=True)
+    report: dict[str, Any] = {"files": files, "embedder": _QUICK}
+    for name, (counts, run) in runs.items():
+        peak = {"largest": round(run.largest_mb, 1), "together": run.together_mb and round(run.together_mb, 1)}
+        report[name] = {"chunks": counts["chunks"], "seconds": round(run.seconds, 1), "peak_mb": peak}
+    return report
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +175,8 @@ class _Corpus:
 
     @classmethod
     def make(cls, folder: Path, settings: Settings) -> "_Corpus":
-        corpus = cls(folder, settings)
-        corpus.sources.mkdir(parents=True)
-        texts = "\n".join(f'{language} = "Made documents"' for language in LANGUAGES)
-        examples = "\n".join(f'{language} = ["What is made?"]' for language in LANGUAGES)
-        corpus.sources.with_name("domain.toml").write_text(
-            f"languages = {json.dumps(LANGUAGES)}\n[title]\n{texts}\n[description]\n{texts}\n[examples]\n{examples}\n"
-            '[[sources]]\nkind = "files"\n',
-            encoding="utf-8",
-        )
-        return corpus
+        write_domain(folder / "corpora", _DOMAIN)
+        return cls(folder, settings)
 
     @property
     def sources(self) -> Path:
@@ -177,15 +189,15 @@ class _Corpus:
 
         Without `scans` the program that reads them is not found.
         """
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("LACERTA_")} | {
-            "LACERTA_VAR": str(var),
-            "LACERTA_CORPORA": str(self.folder / "corpora"),
-            "LACERTA_EMBEDDER": embedder or self.settings.embedder,
-            "LACERTA_THREADS": str(self.settings.threads),
-        }
+        variables = environment(
+            var=var,
+            corpora=self.folder / "corpora",
+            embedder=embedder or self.settings.embedder,
+            threads=self.settings.threads,
+        )
         if not scans:
-            environment["PATH"] = ""
-        return _run([sys.executable, "-m", "ingest", _DOMAIN, "--json"], environment, watched)
+            variables["PATH"] = ""
+        return _run([sys.executable, "-m", "ingest", _DOMAIN, "--json"], variables, watched)
 
 
 def _run(command: Sequence[str | Path], environment: Mapping[str, str], watched: bool) -> tuple[dict[str, Any], _Run]:
@@ -200,9 +212,7 @@ def _run(command: Sequence[str | Path], environment: Mapping[str, str], watched:
             raise LacertaError(f"{' '.join(map(str, command))} ended with {process.returncode}: see its error above.")
         output.seek(0)
         report = json.load(output)
-    # Bytes on macOS, kilobytes elsewhere (getrusage(2)).
-    largest = usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
-    return report, _Run(seconds, usage.ru_utime + usage.ru_stime, largest, watch.most_mb)
+    return report, _Run(seconds, usage.ru_utime + usage.ru_stime, most(usage), watch.most_mb)
 
 
 class _Watch:
@@ -247,25 +257,20 @@ def _resident(process: int) -> float:
     return kilobytes / 1024
 
 
-def _plain_run(python: Path, sources: Path, database: Path) -> tuple[dict[str, Any], _Run]:
-    try:
-        return _run([python, plain.__file__, sources, database], os.environ, False)
-    except LacertaError as error:
-        raise LacertaError(f"{error} make bench TORCH=1 sets the plain pipeline up.") from error
+def _plain_run(
+    plain: Plain,
+    settings: Settings,
+    sources: Path,
+    database: Path,
+    embedder: str,
+    *options: str,
+    watched: bool = False,
+) -> tuple[dict[str, Any], _Run]:
+    variables = environment(threads=settings.threads)
+    return _run(plain.command("ingest", sources, database, embedder, *options), variables, watched)
 
 
-def _describe(python: Path) -> tuple[bool, str]:
-    """Whether the plain pipeline runs, and what it says it is or why it is left out."""
-    if not python.exists():
-        return False, f"not measured: there is no {python}; make bench TORCH=1 sets it up"
-    command = [str(python), plain.__file__]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode or not done.stdout:
-        return False, f"not measured: {python} {plain.__file__} does not start; make bench TORCH=1 sets it up"
-    return True, f"pypdf, RecursiveCharacterTextSplitter, {json.loads(done.stdout)}, Chroma"
-
-
-def _embedding_alone(settings: Settings) -> float:
+def _embedding_alone(settings: Settings, embedder: str) -> float:
     """Seconds that the chunks of an index take to be embedded at once by a model that was open already."""
     from ingest.split import embedding_text
     from rag.embed import load_embedder
@@ -277,10 +282,10 @@ def _embedding_alone(settings: Settings) -> float:
     chunks = ChunkTable(domain_index_folder(settings, _DOMAIN) / version / "table").all_chunks()
     # The same text is embedded once.
     texts = list(dict.fromkeys(map(embedding_text, chunks)))
-    embedder = load_embedder(_SAME, settings)
-    embedder.embed_query(texts[0])
+    encoder = load_embedder(embedder, settings)
+    encoder.embed_query(texts[0])
     started = time.perf_counter()
-    embedder.embed_passages(texts)
+    encoder.embed_passages(texts)
     return time.perf_counter() - started
 
 
@@ -288,9 +293,9 @@ def _copy(folder: Path, target: Path) -> int:
     """Copies the files that both pipelines read; how many they are."""
     if not folder.is_dir():
         raise ConfigurationError(f"--documents should be a folder of documents, is now {folder}.")
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix.lower() in plain.READS]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix.lower() in READS]
     if not files:
-        raise ConfigurationError(f"--documents {folder} holds no file whose name ends with {', '.join(plain.READS)}.")
+        raise ConfigurationError(f"--documents {folder} holds no file whose name ends with {', '.join(READS)}.")
     for path in files:
         place = target / path.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -304,7 +309,7 @@ def _rates(counts: Mapping[str, Any], run: _Run) -> dict[str, Any]:
 
 
 def _counted(report: Mapping[str, Any], run: _Run) -> dict[str, Any]:
-    counts = {name: report[name] for name in ("added", "updated", "unchanged", "embedded")}
+    counts = {name: report[name] for name in _COUNTS if name in report}
     return {**counts, "seconds": run.seconds, "processor_seconds": run.processor_seconds}
 
 
@@ -320,44 +325,53 @@ def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
     return {name: round(value, 2) if isinstance(value, float) else value for name, value in figures.items()}
 
 
-def markdown(report: Mapping[str, Any]) -> list[str]:
-    """The lines of the figures of `ingest` as Markdown."""
+def sections(report: Mapping[str, Any]) -> dict[str, list[str]]:
+    """A table a part, as Markdown lines by name."""
     parts = {"throughput": _throughput_lines, "small_files": _small_files_lines, "memory": _memory_lines}
-    lines: list[str] = []
+    told: dict[str, list[str]] = {}
     for name, part in parts.items():
         if name in report:
-            lines += ["", *part(report[name], report["rounds"])]
-    return lines[1:]
+            lines = part(report[name], report["rounds"])
+            torch = f"; torch: {report['encoder']}" if name == "throughput" else ""
+            told[f"ingest-{name}"] = [f"{lines[0]} Plain: {report['plain']}{torch}.", *lines[1:]]
+    return told
 
 
 def _throughput_lines(report: Mapping[str, Any], rounds: int) -> list[str]:
-    titles = ["ingest", "seconds", "documents/s", "chunks/s", "documents", "failed", "chunks", "processor s"]
-    titles += ["times plain, seconds", "times plain, chunks/s", "times embedding alone"]
+    titles = ["pipeline and encoder", "seconds", "chunks/s", "documents", "failed", "chunks", "processor s"]
+    titles += ["times plain, by seconds", "by chunks/s", "times torch, by seconds", "times embedding alone"]
     rows = [
-        [name, *(figures[key] for key in ("seconds", "documents_per_second", "chunks_per_second")),
+        [name, *(figures[key] for key in ("seconds", "chunks_per_second")),
          *(figures[key] for key in ("documents", "failed", "chunks", "processor_seconds")),
-         *(figures.get(key, "") for key in ("times_plain", "times_plain_chunks", "over_embedding"))]
+         *(figures.get(key, "") for key in ("times_plain", "times_plain_chunks", "times_torch", "over_embedding"))]
         for name, figures in report["pipelines"].items()
     ]  # fmt: skip
     described = (
         f"Whole ingest, start of the process included: {report['files']} documents, {report['documents']}, "
-        f"{report['megabytes']} MB, {rounds} turns. Scans are not read. Plain pipeline: {report['plain']}."
+        f"{report['megabytes']} MB, medians of {rounds} turns. Scans are not read."
     )
     return [described, "", *table(titles, rows)]
 
 
 def _small_files_lines(report: Mapping[str, Any], rounds: int) -> list[str]:
+    pipelines = {"own": "Lacerta", "plain": "plain with `index()`", "plain_again": "plain alone"}
     runs = {"first": "first", "unchanged": "nothing changed", "edited": "one file edited"}
     rows = [
-        [title, *(report[name][key] for key in ("seconds", "processor_seconds", "embedded"))]
-        for name, title in runs.items()
-    ]
-    described = f"{report['files']} small files, embedder {report['embedder']}, {rounds} turns."
-    return [described, "", *table(["run", "seconds", "processor s", "chunks embedded"], rows)]
+        [title, pipeline, *(figures[key] for key in ("seconds", "processor_seconds", "embedded")),
+         figures.get("stored", report["files"])]
+        for run, title in runs.items()
+        for name, pipeline in pipelines.items()
+        if (figures := report.get(name, {}).get(run))
+    ]  # fmt: skip
+    described = f"{report['files']} small files, encoder `{report['embedder']}`, medians of {rounds} turns."
+    return [described, "", *table(["run", "pipeline", "seconds", "processor s", "embedded", "chunks held"], rows)]
 
 
 def _memory_lines(report: Mapping[str, Any], rounds: int) -> list[str]:
-    peak = report["peak_mb"]
-    row = [report["files"], report["chunks"], report["embedder"], report["seconds"], peak["largest"]]
-    titles = ["files", "chunks", "embedder", "seconds", "largest process, peak MB", "all processes, peak MB"]
-    return ["Memory of an ingest.", "", *table(titles, [[*row, peak["together"] or ""]])]
+    rows = []
+    for name, title in {"own": "Lacerta", "plain": "plain LangChain"}.items():
+        if found := report.get(name):
+            peak = found["peak_mb"]
+            rows.append([title, found["chunks"], found["seconds"], peak["largest"], peak["together"] or ""])
+    titles = ["", "chunks", "seconds", "largest process, peak MB", "all processes, peak MB"]
+    return [f"{report['files']} text files, encoder `{report['embedder']}`.", "", *table(titles, rows)]

@@ -1,17 +1,18 @@
-"""`bench`: speed and memory."""
+"""`bench`: speed, memory and disk beside a plain LangChain pipeline."""
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rag.settings import Settings
 
-HELP = "speed and memory on made documents"
+HELP = "speed, memory and disk on made documents, beside a plain LangChain pipeline"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parts = ("search", "embedding", "ingest", "gguf")
+    parts = ("start", "search", "embedding", "ingest", "gguf")
     parser.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="sizes of indexes")
     parser.add_argument("--only", action="append", choices=parts, help="one part; may be repeated")
     parser.add_argument("--questions", type=int, default=200, help="questions asked of each index")
@@ -22,12 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory-chunks", type=int, default=100_000, help="size of the ingest whose memory is measured"
     )
-    parser.add_argument("--plain", type=Path, help="the interpreter that has the torch pipeline")
+    parser.add_argument("--plain", type=Path, help="the interpreter that has the plain pipeline")
     parser.add_argument("--gguf", type=Path, action="append", default=[], help="a model to measure; may be repeated")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables between the markers of a page, too")
 
 
 def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
-    from evaluation import bench
+    from evaluation import bench, bench_page
 
     options = bench.Options(
         settings,
@@ -41,8 +43,16 @@ def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
         models=tuple(chosen.gguf),
     )
     if chosen.plain:
-        options = replace(options, plain=chosen.plain)
-    return bench.run(options, chosen.only or ())
+        # Not resolved: an environment's interpreter is a link, and knows the environment by its own place.
+        options = replace(options, plain=chosen.plain.absolute())
+    if chosen.write:
+        bench_page.check(chosen.write)
+    report = bench.run(options, chosen.only or ())
+    if chosen.write:
+        left = bench_page.write(chosen.write, bench.sections(report))
+        if left:
+            print(f"{chosen.write} has no place for {', '.join(left)}.", file=sys.stderr)
+    return report
 
 
 def show(report: dict[str, Any]) -> None:
