@@ -33,7 +33,8 @@ _WORDS_A_NEEDLE = 100
 class Options:
     """`words` are sizes of haystacks, `depths` are in percent; `text` is a folder of documents to make them of.
 
-    `languages` are those of haystacks, needles and questions: each with each.
+    `languages` are those of haystacks, needles and questions: each with each. `needles` is how many facts are hidden,
+    all where None.
     """
 
     words: tuple[int, ...] = WORDS
@@ -41,6 +42,7 @@ class Options:
     languages: tuple[str, ...] = LANGUAGES
     layout: str = "book"
     text: Path | None = None
+    needles: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def planned(words: int, options: Options, left_out: Collection[str] = ()) -> Ite
 
     Facts change depths from one to the next, so that a hard one does not make a depth look hard.
     """
-    names = [name for name in facts() if name not in left_out]
+    names = [name for name in facts() if name not in left_out][: options.needles]
     size = max(len(options.depths), words // _WORDS_A_NEEDLE)
     for place, language in enumerate(options.languages):
         for turn in range(len(options.languages)):

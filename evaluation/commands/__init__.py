@@ -16,9 +16,11 @@ NAMES = (
     "baseline",
     "conversation",
     "robustness",
+    "needle",
     "feedback",
     "accept",
     "draft",
+    "judge",
     "bench",
     "service",
 )
