@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
@@ -18,7 +18,7 @@ from rag.types import PAGE_BREAK
 # Characters of passages that all questions share, so that a large set makes no large page.
 _PASSAGES = 600_000
 _LEAST, _MOST = 160, 700
-# What is neither labelled nor cited is seldom read: so much less is shown of it.
+# What is neither labelled nor cited is seldom read.
 _OTHERS = 3
 _QUESTIONS = 1500
 _ANSWER = 4000
@@ -78,7 +78,12 @@ def drilled(columns: Sequence[Column]) -> tuple[Asked, ...]:
                 tried = _Try(column, run.threshold, outcome, values, faults(outcome, values))
                 found.setdefault(key(outcome), []).append(tried)
     worst = sorted(found.values(), key=lambda tries: min(map(_severity, tries)))[:_QUESTIONS]
-    passages = sum(len(one.outcome.said.passages) for tries in worst for one in tries if one.outcome.said)
+    passages = sum(
+        len(one.outcome.said.passages)
+        for tries in worst
+        for one in tries
+        if one.outcome.said and (one is tries[0] or not _as_before(one, tries[0]))
+    )
     limit = min(_MOST, max(_LEAST, _PASSAGES // max(passages, 1)))
     return tuple(_asked(tries, limit) for tries in worst)
 
@@ -91,10 +96,12 @@ def excerpt(text: str, gold: Iterable[str] = (), quotes: Iterable[str] = (), lim
     start = 0 if len(text) <= limit else min(max(0, first - limit // 4), len(text) - limit)
     # Not in the middle of a word, unless that is one without an end.
     start += len(_REST.match(text, start)[0]) if start else 0  # type: ignore[index]
-    end = start + limit
+    end = min(start + limit, len(text))
+    end -= len(_REST.match(text[start:end][::-1])[0]) if end < len(text) else 0  # type: ignore[index]
     parts, done = [escape("… " if start else "")], start
     for begin, behind, kind in sorted(spans):
-        if begin < done or behind > end:
+        begin, behind = max(begin, done), min(behind, end)
+        if begin >= behind:
             continue
         parts += [escape(text[done:begin]), Markup('<mark class="{}">{}</mark>').format(kind, text[begin:behind])]
         done = behind
@@ -116,14 +123,11 @@ def _severity(one: _Try) -> tuple[int, int, float, float]:
 
 def _asked(tries: Sequence[_Try], limit: int) -> Asked:
     every = {kind for one in tries for kind in one.faults}
-    attempts = [_attempt(one, limit) for one in tries]
-    for number, attempt in enumerate(attempts[1:], start=1):
-        if _found(attempt) == _found(attempts[0]):
-            attempts[number] = replace(attempt, passages=(), ranking=(), as_before=True)
+    attempts = [_attempt(one, limit, one is not tries[0] and _as_before(one, tries[0])) for one in tries]
     return Asked(tries[0].outcome.question, tuple(kind for kind in FAULTS if kind in every), tuple(attempts))
 
 
-def _attempt(tried: _Try, limit: int) -> Attempt:
+def _attempt(tried: _Try, limit: int, as_before: bool) -> Attempt:
     outcome = tried.outcome
     question, said = outcome.question, outcome.said
     rankers = [ranker for ranker in RANKERS if ranker in outcome.rankings] if question.sources else []
@@ -137,19 +141,24 @@ def _attempt(tried: _Try, limit: int) -> Attempt:
         faults=tried.faults,
         answer=excerpt(said.text, question.answers, limit=_ANSWER) if said else Markup(""),
         places=tuple((ranker, place(outcome, ranker, False), place(outcome, ranker, True)) for ranker in rankers),
-        ranking=tuple(_ranked(ranked, question.sources) for ranked in _shown(outcome)),
+        ranking=tuple(_ranked(ranked, question.sources) for ranked in _shown(outcome) if not as_before),
         citations=tuple(_cited(citation, question) for citation in said.citations) if said else (),
         passages=tuple(
             _passage(number, passage, question, quotes.get(passage.document, ()), limit)
-            for number, passage in enumerate(said.passages if said else (), start=1)
+            for number, passage in enumerate(said.passages if said and not as_before else (), start=1)
         ),
-        as_before=False,
+        as_before=as_before,
         measured=tuple(tried.values.items()),
     )
 
 
-def _found(attempt: Attempt) -> tuple[list[tuple[str, str]], tuple[Place, ...]]:
-    return [(place.document, place.pages) for place in attempt.passages], attempt.ranking
+def _as_before(one: _Try, first: _Try) -> bool:
+    """Whether the same passages were found and shown."""
+    return _shown(one.outcome) == _shown(first.outcome) and _texts(one.outcome) == _texts(first.outcome)
+
+
+def _texts(outcome: Outcome) -> list[str]:
+    return [passage.text for passage in outcome.said.passages] if outcome.said else []
 
 
 def _shown(outcome: Outcome) -> Sequence[Ranked]:
@@ -169,7 +178,7 @@ def _cited(citation: CitedPlace, question: GoldQuestion) -> Place:
 def _passage(number: int, passage: ShownPassage, question: GoldQuestion, quotes: Sequence[str], limit: int) -> Place:
     ranked = Ranked(passage.document, passage.first_page, passage.last_page)
     right = _right(ranked, question.sources)
-    text = excerpt(passage.text, question.answers, quotes, limit if right or quotes else limit // _OTHERS)
+    text = excerpt(passage.text, question.answers, quotes, limit if right or quotes else max(limit // _OTHERS, _LEAST))
     return Place(
         document=passage.document,
         pages=_pages(passage.first_page, passage.last_page),

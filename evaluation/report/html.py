@@ -23,7 +23,7 @@ from evaluation.statistics import Estimate
 from rag.text import visible
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_PANELS = 8
+_PANELS = 6
 _CHANGES = 20
 _ANSWERS = ("inside", "token_f1", "rouge_l", "cited", "cited_page", "citation_precision_page", "faithful")
 
@@ -46,6 +46,7 @@ def page(
         name: getattr(names, name) for name in ("percent", "points", "probability", "seconds", "title")
     }
     script = (_TEMPLATES / "report.js").read_text(encoding="utf-8").strip()
+    told = verdict.told(changes, len(columns))
     outcomes = [outcome for column in columns for outcome in column.outcomes]
     return environment.get_template("report.html").render(
         # Ours, so they stay as they are.
@@ -56,8 +57,8 @@ def page(
         sets=sorted({outcome.question.set for outcome in outcomes}),
         languages=sorted({outcome.question.language for outcome in outcomes}),
         questions=len({(outcome.question.set, outcome.question.id) for outcome in outcomes}),
-        verdict=verdict.told(changes, len(columns)),
-        changed=_changed(changes),
+        verdict=told,
+        changed=_changed(told),
         headline=tables.headline(columns),
         retrieval=[(level, _retrieval(columns, level), *_recalls(columns, level)) for level in _levels(columns)],
         runs=tables.runs(columns) if len(columns) > 1 else None,
@@ -96,10 +97,6 @@ def _levels(columns: Sequence[Column]) -> list[str]:
     return [level for level in reversed(LEVELS) if any(level in column.retrieval for column in columns)]
 
 
-def _name(column: Column) -> str:
-    return f"{column.name}: {column.label}"
-
-
 def _recalls(columns: Sequence[Column], level: str) -> tuple[tables.Table, tables.Table | None]:
     """The table that is shown, and one behind it with more."""
     every = tables.retrieval(columns, level)
@@ -116,7 +113,7 @@ def _retrieval(columns: Sequence[Column], level: str) -> Markup:
         }
     else:
         series = {
-            _name(column): [
+            column.name: [
                 column.retrieval[level][group][column.ranker]["recall@5"]
                 if group in column.retrieval.get(level, {})
                 else None
@@ -131,7 +128,7 @@ def _answers(columns: Sequence[Column]) -> Markup | None:
     if not any(column.answers[ALL].shares for column in columns):
         return None
     groups = (
-        {_name(column): column.answers[ALL] for column in columns}
+        {column.name: column.answers[ALL] for column in columns}
         if len(columns) > 1
         else {name: found for name, found in columns[0].answers.items() if name != ALL}
     )
@@ -152,11 +149,12 @@ def _refusals(columns: Sequence[Column]) -> Markup | None:
     return _inline(plots.confidences(panels), "confidence") if panels else None
 
 
-def _changed(changes: Sequence[Change]) -> Markup | None:
-    shown = verdict.ordered(changes)[:_CHANGES]
+def _changed(found: verdict.Verdict) -> Markup | None:
+    """The differences that matter most."""
+    shown = [*found.drops, *found.gains, *found.others][:_CHANGES]
     if not shown:
         return None
-    rows = [f"{names.title(change.figure)}, {change.group}" for change in shown]
+    rows = [names.title(one.figure) + (f", {one.group}" if one.group != ALL else "") for one in shown]
     series = {"difference": [change.comparison.difference for change in shown]}
     return _inline(plots.forest(rows, series, "difference in percentage points", difference=True), "changes")
 

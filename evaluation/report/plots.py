@@ -131,9 +131,8 @@ def forest(
             axes.set_xlim(0, 100)
         axes.set_xlabel(label)
         if len(series) > 1:
-            figure.legend(
-                handles=handles, loc="outside upper center", ncols=min(len(series), 2 if _long(series) else 4)
-            )
+            beside = 1 if max(map(len, series)) > 12 else 4
+            figure.legend(handles=handles, loc="outside upper center", ncols=min(len(series), beside))
         return svg(figure)
 
 
@@ -172,7 +171,3 @@ def confidences(panels: Mapping[str, tuple[Sequence[float], Sequence[float], flo
 
 def _cut(label: str) -> str:
     return label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
-
-
-def _long(names: Mapping[str, object]) -> bool:
-    return any(len(name) > 12 for name in names)

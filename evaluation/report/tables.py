@@ -17,12 +17,13 @@ Cell = str | int | tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows below titles; the first `heads` cells of a row say what the row is of."""
+    """Rows below titles; the first `heads` cells of a row say what the row is of; `texts` are not figures."""
 
     caption: str
     titles: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     heads: int = 1
+    texts: bool = False
 
 
 def headline(columns: Sequence[Column]) -> Table:
@@ -68,7 +69,7 @@ def runs(columns: Sequence[Column]) -> Table:
         (column.name, column.label, ", ".join(run.set for run in column.runs), column.runs[0].revision)
         for column in columns
     ]
-    return Table("The runs", ("Run", "What differs", "Sets", "Revision"), tuple(rows))
+    return Table("The runs", ("Run", "What differs", "Sets", "Revision"), tuple(rows), texts=True)
 
 
 def answers(columns: Sequence[Column]) -> list[Table]:
@@ -182,7 +183,7 @@ def settings(columns: Sequence[Column]) -> Table:
     for which in ("settings", "machine"):
         for name in dict.fromkeys(name for run in runs for name in getattr(run, which)):
             rows.append((name.replace("_", " "), *(_plain(getattr(run, which).get(name)) for run in runs)))
-    return Table("Settings and machine of each run", ("", *(run.set for run in runs)), tuple(rows))
+    return Table("Settings and machine of each run", ("Set", *(run.set for run in runs)), tuple(rows), texts=True)
 
 
 def _shares(caption: str, groups: Mapping[str, AnswerFigures]) -> Table:
