@@ -1,8 +1,8 @@
 """Needles in haystacks: facts hidden at depths of a text of any size, asked through the whole pipeline.
 
 A haystack of one language and size is ingested with a needle of every fact at once, each fact in one language and at
-one depth, and again with each in the next language: so few ingests fill all cells, and no two needles answer the same
-question. Where a text is too short for all facts, it is ingested several times with some of them.
+one depth, in the next haystack in another language and at another depth: so one ingest each fills all cells, and no two
+needles answer the same question. Where a text is too short for all facts, it is ingested several times, with some.
 """
 
 import tempfile
@@ -34,7 +34,7 @@ class Options:
     """`words` are sizes of haystacks, `depths` are in percent; `text` is a folder of documents to make them of.
 
     `languages` are those of haystacks, needles and questions: each with each. `needles` is how many facts are hidden,
-    all where None.
+    all where None; in `rounds` beyond the first each haystack is ingested again, with needles in the other languages.
     """
 
     words: tuple[int, ...] = WORDS
@@ -43,6 +43,7 @@ class Options:
     layout: str = "book"
     text: Path | None = None
     needles: int | None = None
+    rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +145,20 @@ def measure(settings: Settings, options: Options) -> Found:
 
 
 def planned(words: int, options: Options, left_out: Collection[str] = ()) -> Iterator[Stack]:
-    """The haystacks of a size: in those of one language together every fact stands once in every needle's language.
+    """The haystacks of a size, which hold every fact in every language in as many rounds as there are languages.
 
     Facts change depths from one to the next, so that a hard one does not make a depth look hard.
     """
     names = [name for name in facts() if name not in left_out][: options.needles]
     size = max(len(options.depths), words // _WORDS_A_NEEDLE)
     for place, language in enumerate(options.languages):
-        for turn in range(len(options.languages)):
+        for turn in range(options.rounds):
             for part, start in enumerate(range(0, len(names), size)):
                 hidden = []
                 for number in range(start, min(start + size, len(names))):
                     series, first = divmod(number, len(options.depths))
                     depth = options.depths[(first + turn + 2 * place) % len(options.depths)]
-                    chosen = options.languages[(series + turn) % len(options.languages)]
+                    chosen = options.languages[(series + turn + place) % len(options.languages)]
                     hidden.append(Hidden(facts()[names[number]][chosen], depth))
                 yield Stack(f"haystack-{words}-{language}-{turn}-{part}", words, language, tuple(hidden))
 

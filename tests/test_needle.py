@@ -113,27 +113,30 @@ def test_an_unknown_layout(tmp_path: Path) -> None:
 def test_every_cell_has_six_different_facts() -> None:
     for size in (1_000, 100_000):
         stacks = [*planned(size, Options())]
-        assert len({stack.name for stack in stacks}) == len(stacks)
-        for language in LANGUAGES:
-            cells: dict[tuple[str, int], list[str]] = {}
-            for stack in stacks:
-                names = [item.needle.fact for item in stack.hidden]
-                assert len(set(names)) == len(names) <= size // 100
-                if stack.language == language:
-                    for item in stack.hidden:
-                        cells.setdefault((item.needle.language, item.depth), []).append(item.needle.fact)
-            assert {len(set(names)) for names in cells.values()} == {6}
-            assert {len(names) for names in cells.values()} == {6}
-            assert len(cells) == 15
+        assert len({stack.name for stack in stacks}) == len(stacks) == (9 if size == 1_000 else 3)
+        cells: dict[tuple[str, int], list[str]] = {}
+        for stack in stacks:
+            names = [item.needle.fact for item in stack.hidden]
+            assert len(set(names)) == len(names) <= size // 100
+            for item in stack.hidden:
+                cells.setdefault((item.needle.language, item.depth), []).append(item.needle.fact)
+        assert len(cells) == 15
+        assert {len(set(names)) for names in cells.values()} == {len(names) for names in cells.values()} == {6}
+
+
+def test_rounds_bring_every_fact_in_every_language_to_every_haystack() -> None:
+    stacks = [*planned(100_000, Options(rounds=3))]
+    for language in LANGUAGES:
+        hidden = [item for stack in stacks if stack.language == language for item in stack.hidden]
+        assert len({item.needle.text for item in hidden}) == len(hidden) == 90
     # Each fact comes to all depths.
-    depths = Counter((item.needle.fact, item.depth) for stack in stacks for item in stack.hidden)
-    assert len(depths) == 150
+    assert len({(item.needle.fact, item.depth) for stack in stacks for item in stack.hidden}) == 150
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     settings = replace(Settings(), var=tmp_path_factory.mktemp("needle"), threads=1)
-    options = Options(words=(800,), depths=(0, 100), languages=("en", "hu"), needles=2)
+    options = Options(words=(800,), depths=(0, 100), languages=("en", "hu"), needles=2, rounds=2)
     return measure(settings, options)
 
 

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     layouts = ("book", "text", "files")
     parser.add_argument("--layout", choices=layouts, default="book", help="one PDF, one text file, or many")
     parser.add_argument("--needles", type=int, help="different facts, 30 unless told: fewer are faster")
+    parser.add_argument("--rounds", type=int, default=1, help="3 for every fact in every language in every haystack")
     parser.add_argument("--text", type=Path, help="a folder of documents to hide them in, in place of made text")
 
 
@@ -27,7 +28,7 @@ def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     from evaluation import needle_report, report
     from evaluation.needle import Options, measure
 
-    for name, value in (("words", min(chosen.words)), ("needles", chosen.needles)):
+    for name, value in (("words", min(chosen.words)), ("needles", chosen.needles), ("rounds", chosen.rounds)):
         if value is not None and value < 1:
             raise ConfigurationError(f"--{name} should be 1 or more, is now {value}.")
     if not all(0 <= depth <= 100 for depth in chosen.depths):
@@ -35,7 +36,8 @@ def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     started = datetime.now(UTC)
     # Each once, or a cell would have the needles of two.
     values = {name: tuple(dict.fromkeys(getattr(chosen, name))) for name in ("words", "depths", "languages")}
-    found = measure(settings, Options(**values, layout=chosen.layout, text=chosen.text, needles=chosen.needles))
+    options = Options(**values, layout=chosen.layout, text=chosen.text, needles=chosen.needles, rounds=chosen.rounds)
+    found = measure(settings, options)
     place = settings.var / "evaluation" / "needle" / started.strftime("%Y%m%dT%H%M%SZ")
     page = report.write(place, found.runs, sections=needle_report.sections(found))
     content = needle_report.report(found) | {"layout": chosen.layout, "report": str(page)}
