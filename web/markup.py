@@ -8,12 +8,12 @@ from collections.abc import Callable
 from html import escape
 
 _CITATION = re.compile(r"\[(\d{1,3})\]")
-_BOLD = re.compile(r"\*\*(?=\S)(.{1,1000}?)(?<=\S)\*\*")
+BOLD = re.compile(r"\*\*(?=\S)(.{1,1000}?)(?<=\S)\*\*")
 _LIST_MARK = re.compile(r"\s*(?:[-*•]|(\d{1,3})[.)])\s+(?=\S)")
 
 
-def answer_html(text: str, link: Callable[[int], str | None]) -> str:
-    """An answer's text as HTML. `link(number)` is the HTML of a citation, or None where there is no such source."""
+def answer_blocks(text: str) -> list[tuple[str, list[str]]]:
+    """The paragraphs and lists of an answer, as `(p, ul or ol, lines or items)`, their words as they are."""
     blocks: list[tuple[str, list[str]]] = []
     for line in text.strip().split("\n"):
         mark = _LIST_MARK.match(line)
@@ -28,12 +28,17 @@ def answer_html(text: str, link: Callable[[int], str | None]) -> str:
             if not blocks or blocks[-1][0] != "p":
                 blocks.append(("p", []))
             blocks[-1][1].append(line)
+    return [block for block in blocks if block[0]]
+
+
+def answer_html(text: str, link: Callable[[int], str | None]) -> str:
+    """An answer's text as HTML. `link(number)` is the HTML of a citation, or None where there is no such source."""
     parts = []
-    for kind, lines in blocks:
+    for kind, lines in answer_blocks(text):
         inline = [_inline(line, link) for line in lines]
         if kind == "p":
             parts.append(f"<p>{'<br>'.join(inline)}</p>")
-        elif kind:
+        else:
             parts.append(f"<{kind}>{''.join(f'<li>{item}</li>' for item in inline)}</{kind}>")
     return "".join(parts)
 
@@ -43,7 +48,7 @@ def _inline(line: str, link: Callable[[int], str | None]) -> str:
         return link(int(match[1])) or match[0]
 
     # Neither pattern holds a character that escaping changes, so the marks may be put in after it.
-    return _BOLD.sub(r"<strong>\1</strong>", _CITATION.sub(citation, escape(line)))
+    return BOLD.sub(r"<strong>\1</strong>", _CITATION.sub(citation, escape(line)))
 
 
 def plain_html(text: str) -> str:

@@ -1,0 +1,260 @@
+"""A conversation as JSON (see `schema`), and back: for files, and for what a browser keeps.
+
+What is read back is checked and bounded, but may say anything: passages come from the index again, not from the file.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+
+from pydantic import ValidationError
+
+from rag.errors import LacertaError
+from rag.index import DocumentRecord
+from rag.text import flatten, visible
+from rag.types import PAGE_BREAK, Answer, Chunk, Citation, Sentence
+from web.conversation import Conversation, Exchange
+from web.export.identifiers import arxiv_category, find_arxiv, find_doi, web_address
+from web.export.references import Author, Reference, iso_date, line, references
+from web.export.schema import (
+    LONGEST_LINE,
+    LONGEST_QUOTE,
+    LONGEST_TEXT,
+    MOST_EXCHANGES,
+    VERSION,
+    Saved,
+    SavedAnswer,
+    SavedCitation,
+    SavedExchange,
+    SavedReference,
+    SavedSentence,
+)
+
+LONGEST = 8_000_000
+"""Characters of a conversation that are read; browsers keep some five million of a site."""
+_SHOWN_PROBLEMS = 3
+
+
+class BadConversation(LacertaError):
+    """What was to be read is no conversation, or one that is too large."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A conversation that was read back. `index_version` is that of the index it was held with, maybe gone by now.
+
+    The chunks of its citations hold the quotes alone, and there are no hits: see `with_passages`.
+    """
+
+    conversation: Conversation
+    domain: str
+    index_version: str
+    language: str
+    exported: str
+    references: tuple[Reference, ...]
+
+
+def dump(
+    conversation: Conversation,
+    documents: Mapping[str, DocumentRecord],
+    domain: str,
+    index_version: str,
+    language: str,
+    exported: date,
+    accessed: str = "",
+) -> str:
+    """The last `MOST_EXCHANGES` exchanges as JSON. `domain` is its name, `language` that of the interface.
+
+    `documents` are those of the index by id, `accessed` is as of `reference_of`.
+    """
+    conversation = conversation[-MOST_EXCHANGES:]
+    saved = Saved(
+        lacerta="conversation",
+        version=VERSION,
+        domain=domain,
+        index_version=index_version,
+        language=language,
+        exported=exported.isoformat(),
+        exchanges=tuple(map(_saved_exchange, conversation)),
+        references=tuple(
+            SavedReference.model_validate(asdict(reference))
+            for reference in references(conversation, documents, accessed)
+        ),
+    )
+    return saved.model_dump_json(indent=1) + "\n"
+
+
+def load(text: str) -> Loaded:
+    """The conversation that a JSON text holds. Raises BadConversation, which names what is wrong and no content."""
+    if len(text) > LONGEST:
+        raise BadConversation(f"A conversation has at most {LONGEST} characters, this one has {len(text)}.")
+    try:
+        saved = Saved.model_validate_json(text.encode("utf-8", "replace"))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        shown = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg'][:200]}" for item in problems[:_SHOWN_PROBLEMS]
+        )
+        raise BadConversation(f"This is no conversation that can be read ({shown}): export it again.") from error
+    by_id = {reference.document: _reference(reference) for reference in saved.references}
+    conversation = tuple(_exchange(number, item, by_id) for number, item in enumerate(saved.exchanges, 1))
+    return Loaded(
+        conversation,
+        saved.domain,
+        saved.index_version,
+        saved.language,
+        iso_date(saved.exported),
+        tuple(by_id.values()),
+    )
+
+
+def passages(conversation: Conversation) -> list[str]:
+    """The ids of the chunks that its citations name, each once, as `Index.chunks` takes them."""
+    answers = [exchange.answer for exchange in conversation if exchange.answer]
+    return list(dict.fromkeys(citation.chunk.id for answer in answers for citation in answer.citations))
+
+
+def with_passages(conversation: Conversation, chunks: Iterable[Chunk]) -> Conversation:
+    """The conversation with chunks of the index in place of what the file had, where they still hold the quote."""
+    by_id = {chunk.id: chunk for chunk in chunks}
+
+    def found(citation: Citation) -> Citation:
+        chunk = by_id.get(citation.chunk.id)
+        return replace(citation, chunk=chunk) if chunk and _holds(chunk, citation) else citation
+
+    def of(exchange: Exchange) -> Exchange:
+        if not exchange.answer:
+            return exchange
+        answer = replace(exchange.answer, citations=tuple(map(found, exchange.answer.citations)))
+        return replace(exchange, answer=answer)
+
+    return tuple(map(of, conversation))
+
+
+def _holds(chunk: Chunk, citation: Citation) -> bool:
+    return chunk.document_id == citation.chunk.document_id and flatten(citation.quote) in flatten(chunk.text)
+
+
+def _saved_exchange(exchange: Exchange) -> SavedExchange:
+    return SavedExchange(
+        question=_text(exchange.question),
+        searched=_text(exchange.searched),
+        answer=_saved_answer(exchange.answer) if exchange.answer else None,
+        text="" if exchange.answer else _text(exchange.text),
+        failure=line(exchange.failure, LONGEST_LINE),
+        stopped=exchange.stopped or exchange.open,
+    )
+
+
+def _saved_answer(answer: Answer) -> SavedAnswer:
+    return SavedAnswer(
+        text=_text(answer.text),
+        language=answer.language,
+        model=line(answer.model, LONGEST_LINE),
+        confidence=answer.confidence,
+        answerable=answer.answerable,
+        courtesy=answer.courtesy,
+        shortened=answer.shortened,
+        cached=answer.cached,
+        sentences=tuple(
+            SavedSentence(text=_text(item.text), citations=item.citations, supported=item.supported)
+            for item in answer.sentences
+        ),
+        citations=tuple(
+            SavedCitation(
+                number=item.number,
+                document=item.chunk.document_id,
+                passage=item.chunk.id,
+                page=item.page,
+                quote=_text(item.quote)[:LONGEST_QUOTE],
+            )
+            for item in answer.citations
+        ),
+        notices=tuple(line(notice, LONGEST_LINE) for notice in answer.notices),
+        timings=dict(answer.timings),
+    )
+
+
+def _text(text: str) -> str:
+    return visible(text)[:LONGEST_TEXT]
+
+
+def _exchange(number: int, saved: SavedExchange, references: Mapping[str, Reference]) -> Exchange:
+    answer = _answer(saved.answer, references) if saved.answer else None
+    return Exchange(
+        number=number,
+        question=saved.question,
+        text=answer.text if answer else saved.text,
+        hits=(),
+        answer=answer,
+        failure="" if answer else saved.failure,
+        # Whatever was still awaited when it was kept will not come.
+        stopped=saved.stopped or not (answer or saved.failure),
+        searched=saved.searched,
+    )
+
+
+def _answer(saved: SavedAnswer, references: Mapping[str, Reference]) -> Answer:
+    groups: dict[int, list[SavedCitation]] = {}
+    for citation in saved.citations:
+        groups.setdefault(citation.number, []).append(citation)
+    chunks = {number: _chunk(group, references[group[0].document]) for number, group in groups.items()}
+    return Answer(
+        text=saved.text,
+        sentences=tuple(Sentence(item.text, item.citations, item.supported) for item in saved.sentences),
+        citations=tuple(Citation(item.number, chunks[item.number], item.quote, item.page) for item in saved.citations),
+        confidence=saved.confidence,
+        language=saved.language,
+        model=saved.model,
+        hits=(),
+        timings=saved.timings,
+        answerable=saved.answerable,
+        notices=saved.notices,
+        courtesy=saved.courtesy,
+        shortened=saved.shortened,
+        cached=saved.cached,
+    )
+
+
+def _chunk(citations: list[SavedCitation], reference: Reference) -> Chunk:
+    """A stand-in for a passage that holds its quotes, each on its page."""
+    first, last = min(item.page for item in citations), max(item.page for item in citations)
+    quotes = [(item.page, item.quote.replace(PAGE_BREAK, "\n")) for item in citations]
+    pages = ["\n".join(quote for number, quote in quotes if number == page) for page in range(first, last + 1)]
+    return Chunk(
+        id=citations[0].passage,
+        document_id=reference.document,
+        title=reference.title,
+        source=reference.source,
+        language=reference.language,
+        first_page=first,
+        last_page=last,
+        start=0,
+        end=len(pages[-1]),
+        headings=(),
+        text=PAGE_BREAK.join(pages),
+    )
+
+
+def _reference(saved: SavedReference) -> Reference:
+    """A reference whose addresses and identifiers are what they should be, or empty."""
+    doi = find_doi(saved.doi, "", ())
+    return Reference(
+        document=saved.document,
+        source=line(saved.source),
+        title=line(saved.title),
+        kind=line(saved.kind),
+        language=saved.language,
+        authors=tuple(Author(*(line(part) for part in (a.name, a.family, a.given, a.suffix))) for a in saved.authors),
+        date=iso_date(saved.date),
+        url=web_address(saved.url),
+        doi=doi,
+        arxiv=find_arxiv(saved.arxiv, "", "", ()),
+        category=arxiv_category(saved.category),
+        journal=line(saved.journal),
+        report=line(saved.report),
+        form=line(saved.form),
+        publisher=line(saved.publisher),
+        accessed=iso_date(saved.accessed),
+        pages=saved.pages,
+    )
