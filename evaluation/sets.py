@@ -10,11 +10,11 @@ from tqdm import tqdm
 from evaluation import answers, retrieval
 from evaluation.answers import AnswerFigures
 from evaluation.outcome import Outcome, Run, by, runs
-from evaluation.questions import from_beir
 from evaluation.retrieval import ALL
-from evaluation.run import ask_beir, keep
+from evaluation.run import keep
 from evaluation.statistics import Estimate
 from evaluation.tables import table
+from evaluation.target import ask as ask_target
 from rag.errors import ConfigurationError
 from rag.settings import Settings
 
@@ -55,12 +55,10 @@ def folders(place: Path) -> list[Path]:
 
 def ask(place: Path, settings: Settings, limit: int | None = None) -> list[Run]:
     """Asks at most `limit` questions of each set below `place`, for an answer where one is known; the runs are kept."""
-    found = []
+    found: list[Run] = []
     for folder in tqdm(folders(place), desc="sets", unit="set", disable=None):
-        wanted = any(question.answers for question in from_beir(folder, limit))
-        run = ask_beir(folder, settings, limit, answers=wanted)
-        keep(run, settings)
-        found.append(run)
+        found.append(ask_target(settings, str(folder), limit))
+        keep(found[-1], settings)
     return found
 
 

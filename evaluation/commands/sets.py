@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from evaluation.commands.packages import require
 from rag.settings import Settings
 
 HELP = "every question set in BEIR layout below a folder, the worst first"
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
+    require("ir_measures")
     from evaluation import sets
 
     found = sets.kept(chosen.folder, settings) if chosen.kept else sets.ask(chosen.folder, settings, chosen.limit)
