@@ -131,7 +131,9 @@ def test_what_it_says_and_how_far_it_agrees(told: Callable[..., Any], server: Ch
     assert (report["unasked"], report["failed"], report["own"], report["ended"]) == (2, {}, False, "")
     assert len(server.requests) == 8 + 9
     assert report["by_language"]["hu"]["correctness"]["value"] == 1.0
-    assert load(Path(report["file"])).report() == {name: value for name, value in report.items() if name != "file"}
+    assert load(Path(report["file"])).report() == {
+        name: value for name, value in report.items() if name not in ("file", "report")
+    }
     assert Run.load(newest) == replace(make_run(), time="2026-11-22T17:00:00+00:00")
 
 
@@ -208,7 +210,8 @@ def test_a_report_has_a_part_of_the_newest_of_each_judge(
     assert sections(folder) == ()
     status, text = told(folder, "--model", "openai:m")
     assert status == 0 and "Cohen's kappa" in text and "0.467" in text and "openai:m as judge" in text
-    told(folder, "--model", "openai:secret-writer")
+    status, report = told(folder, "--model", "openai:secret-writer", "--report", "--json")
+    assert "openai:m as judge" in Path(report["report"]).read_text(encoding="utf-8")
     first, second = sections(folder)
     assert (first.title, second.title) == ("openai:m as judge", "openai:secret-writer as judge")
     assert all(len(row) == len(first.titles) for row in first.rows)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from evaluation.commands.packages import require
 from rag.errors import ConfigurationError
 from rag.settings import Settings
 
@@ -14,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="NAME_OR_FOLDER", help="a set, for its newest run, or the folder of a run")
     parser.add_argument("--model", default="", help="gguf:NAME, openai:NAME or langchain:PROVIDER:NAME")
     parser.add_argument("--limit", type=int, help="judge only LIMIT answers, spread over all")
+    parser.add_argument("--report", action="store_true", help="write report.html and report.md with it, beside the run")
 
 
 def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
@@ -24,6 +26,8 @@ def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
 
     if chosen.limit is not None and chosen.limit < 1:
         raise ConfigurationError(f"--limit should be at least 1, is now {chosen.limit}.")
+    if chosen.report:
+        require("ir_measures", "matplotlib")
     folder = _folder(settings, chosen.run)
     kept = Run.load(folder)
     if not any(outcome.said and outcome.said.answered for outcome in kept.outcomes):
@@ -31,7 +35,14 @@ def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     domain = kept.set if settings.corpora.is_dir() and kept.set in domain_names(settings) else ""
     with Completions(settings, chosen.model, "a judge") as completions:
         judged = judge(kept, completions, settings, chosen.limit, folder.name, domain)
-    return judged.report() | {"file": str(judged.save(folder))}
+    report = judged.report() | {"file": str(judged.save(folder)), "report": ""}
+    if chosen.report:
+        from evaluation.judged import sections
+        from evaluation.report import write
+
+        # The run's own has what changed since the one before it.
+        report["report"] = str(write(folder / "judged", [kept], (), sections(folder)))
+    return report
 
 
 def show(report: dict[str, Any]) -> None:
@@ -45,7 +56,9 @@ def show(report: dict[str, Any]) -> None:
         print(f"{name:52}{''.join(shown)}")
     for paragraph in found.paragraphs:
         print(f"\n{paragraph}")
-    print(f"\nKept in {report['file']}")
+    print(f"\nkept: {report['file']}")
+    if report["report"]:
+        print(f"report: {report['report']}")
 
 
 def _folder(settings: Settings, name: str) -> Path:
