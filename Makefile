@@ -31,8 +31,10 @@ run: setup  ## set-up, index of what changed, then the page (PORT=7860 HOST=127.
 ingest: setup  ## bring the indexes up to date (DOMAIN=space SOURCE=path)
 	@exec $(RUN) -m ingest $(DOMAIN) $(if $(SOURCE),--source "$(SOURCE)")
 
-eval: setup  ## figures on the domains' own questions (DOMAIN=space for one)
-	@for domain in $(DOMAINS); do $(RUN) -m evaluation domain $$domain || exit $$?; done
+eval: setup  ## figures on the domains' own questions, with reports (DOMAIN=space; GATE=1 fails on a drop)
+	@$(SETUP) requirements/evaluation.txt
+	@$(RUN) -m ingest $(DOMAINS)
+	@exec $(RUN) -m evaluation domain $(DOMAINS) $(if $(GATE),--gate)
 
 test: setup  ## install what tests need and run all of them (TESTS=tests/test_text.py for some)
 	@$(SETUP) requirements/dev.txt
