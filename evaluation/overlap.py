@@ -43,8 +43,12 @@ def holds_exactly(text: str, answers: Sequence[str]) -> bool:
 
 
 def holds(text: str, answers: Sequence[str], language: str) -> bool:
-    """Whether a text holds one of the answers, both normalised; a number only as a whole, not as part of another."""
-    return _inside(_joined(text, language), (_joined(answer, language) for answer in answers))
+    """Whether a text holds one of the answers, both normalised; a number only as a whole, not as part of another.
+
+    An answer that is there letter by letter is there: without its dash, a span of years is one long number.
+    """
+    told = [answer for answer in answers if normalised(answer, language)]
+    return holds_exactly(text, told) or _inside(_joined(text, language), (_joined(answer, language) for answer in told))
 
 
 def token_f1(text: str, answers: Sequence[str], language: str) -> Overlap:
