@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -105,9 +106,13 @@ class Engine:
 
     def open_page(self, domain: str, source: str, page: int) -> PageText:
         """A page (1-based) of a document of the current version. Raises LacertaError where there is none."""
-        self._domain(Question("", domain))
-        with self._shared.index(domain) as index:
+        with self.index(domain) as index:
             return page_text(index, source, page)
+
+    def index(self, domain: str) -> AbstractContextManager[Index]:
+        """The current version of a domain's index, held open while it is read. Raises LacertaError for none."""
+        self._domain(Question("", domain))
+        return self._shared.index(domain)
 
     def ask(self, question: Question) -> Answer:
         """The finished answer. Raises QuestionFailed, with the visitor's sentence, where `stream` ends in Failed."""
