@@ -58,7 +58,11 @@ def _record(records: Sequence[DocumentRecord], source: str) -> DocumentRecord:
     return by_name[wanted]
 
 
-def _joined(chunks: Sequence[Chunk], page: int) -> str:
+def pieces(chunks: Sequence[Chunk], page: int) -> list[tuple[int, str]]:
+    """The text that the chunks of a document have of a page, and the offset there of each piece, in order.
+
+    What lies between two pieces is not known.
+    """
     parts: list[tuple[int, str]] = []
     for chunk in chunks:
         # What stands behind a chunk belongs to the page too, up to where the next one begins.
@@ -66,10 +70,16 @@ def _joined(chunks: Sequence[Chunk], page: int) -> str:
         place = page - chunk.first_page
         if 0 <= place < len(texts):
             parts.append((0 if place else chunk.start, texts[place]))
-    text, end = "", 0
+    joined: list[tuple[int, list[str]]] = []
+    end = -1
     for start, part in sorted(parts):
-        if start > end and text:
-            text += "\n"
-        text += part[max(0, end - start) :]
+        if start > end or not joined:
+            joined.append((start, []))
+            end = start
+        joined[-1][1].append(part[end - start :])
         end = max(end, start + len(part))
-    return text.strip()
+    return [(start, "".join(texts)) for start, texts in joined]
+
+
+def _joined(chunks: Sequence[Chunk], page: int) -> str:
+    return "\n".join(text for _, text in pieces(chunks, page)).strip()
