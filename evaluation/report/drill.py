@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from evaluation.answers import measured
 from evaluation.outcome import RANKERS, CitedPlace, Outcome, Ranked, ShownPassage
@@ -98,14 +99,14 @@ def excerpt(text: str, gold: Iterable[str] = (), quotes: Iterable[str] = (), lim
     start += len(_REST.match(text, start)[0]) if start else 0  # type: ignore[index]
     end = min(start + limit, len(text))
     end -= len(_REST.match(text[start:end][::-1])[0]) if end < len(text) else 0  # type: ignore[index]
-    parts, done = [escape("… " if start else "")], start
-    for begin, behind, kind in sorted(spans):
-        begin, behind = max(begin, done), min(behind, end)
-        if begin >= behind:
-            continue
-        parts += [escape(text[done:begin]), Markup('<mark class="{}">{}</mark>').format(kind, text[begin:behind])]
-        done = behind
-    return Markup("").join([*parts, escape(text[done:end]), " …" if end < len(text) else ""])
+    # A gold answer often stands within a quote.
+    cuts = sorted({start, end} | {cut for begin, behind, _ in spans for cut in (begin, behind) if start < cut < end})
+    parts = [Markup("… " if start else "")]
+    for begin, behind in pairwise(cuts):
+        kinds = {kind for first, last, kind in spans if first <= begin and behind <= last}
+        mark = Markup('<mark class="{}">{}</mark>' if kinds else "{1}")
+        parts.append(mark.format("gold" if "gold" in kinds else "quote", text[begin:behind]))
+    return Markup("").join([*parts, " …" if end < len(text) else ""])
 
 
 @dataclass(frozen=True, slots=True)

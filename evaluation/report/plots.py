@@ -52,9 +52,11 @@ _STYLE: Any = {
     # A label may hold a dollar.
     "text.parse_math": False,
 }
-_DECLARATION = re.compile(r"^.*?(?=<svg)|<metadata>.*?</metadata>", re.DOTALL)
-_SIZE = re.compile(r'(<svg[^>]*?) height="[\d.]+pt"([^>]*?) width="[\d.]+pt"')
-_FONT = re.compile(r"font: (?:\w+ )*?([\d.]+px) [^;\"]+")
+_NEEDLESS = re.compile(r"^.*?(?=<svg)|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
+_SIZE = re.compile(r' (?:width|height)="[\d.]+pt"')
+_FAMILY = re.compile(r"font-family: [^;\"]+;? ?|(?<=px) '[^;\"]+(?=[;\"])")
+# A text may hold what looks like an attribute, but no such brackets.
+_TAG = re.compile(r"<[^>]+>")
 _IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
 
 
@@ -75,16 +77,14 @@ def svg(figure: "Figure") -> bytes:
     target = BytesIO()
     with style(), matplotlib.rc_context({"svg.hashsalt": "lacerta"}):
         figure.savefig(target, format="svg", transparent=True, metadata={"Date": None})
-    text = _DECLARATION.sub("", target.getvalue().decode("utf-8"))
-    text = _FONT.sub(r"font-size: \1", _SIZE.sub(r"\1\2", text, count=1))
-    for colour, name in _VARIABLES.items():
-        text = text.replace(colour, f"var(--{name})")
-    return text.encode("utf-8")
+    # The page says how large a plot is, and in which letters.
+    text = _SIZE.sub("", _NEEDLESS.sub("", target.getvalue().decode("utf-8")), count=2)
+    return _TAG.sub(lambda tag: _of_the_page(tag[0]), text).encode("utf-8")
 
 
 def within(found: bytes, prefix: str) -> str:
     """What `svg` made, with identifiers that no other figure of the page has."""
-    return _IDENTIFIER.sub(rf"\g<1>{prefix}-", found.decode("utf-8"))
+    return _TAG.sub(lambda tag: _IDENTIFIER.sub(rf"\g<1>{prefix}-", tag[0]), found.decode("utf-8"))
 
 
 def forest(
@@ -167,6 +167,12 @@ def confidences(panels: Mapping[str, tuple[Sequence[float], Sequence[float], flo
         every[-1, 0].set_xlabel("confidence; the broken line is the threshold")
         figure.legend(handles=bars, loc="outside upper center", ncols=2)
         return svg(figure)
+
+
+def _of_the_page(tag: str) -> str:
+    for colour, name in _VARIABLES.items():
+        tag = tag.replace(colour, f"var(--{name})")
+    return _FAMILY.sub("", tag)
 
 
 def _cut(label: str) -> str:
