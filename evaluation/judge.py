@@ -15,7 +15,7 @@ from tqdm import tqdm
 from evaluation.answers import measured, wording
 from evaluation.completions import CompletionFailed, Completions
 from evaluation.judged import CORRECTNESS, SUPPORT, Judged, Verdict
-from evaluation.outcome import Outcome, Run, ShownPassage
+from evaluation.outcome import Outcome, Run, Said, ShownPassage
 from rag.models import ChatModel, public_name
 from rag.prompt import render_passage
 from rag.prompt.templates import StrictTemplate, load_parts
@@ -112,7 +112,7 @@ def _verdict(outcome: Outcome, completions: Completions, parts: Sequence[StrictT
     if said.passages:
 
         def about(model: ChatModel) -> list[str]:
-            passages, whole = _fitted(model, system, support, answer, said.passages)
+            passages, whole = _fitted(model, system, support, answer, _cited_first(said))
             cut.append(not whole)
             return [system.render(), support.render(passages=passages, answer=answer, **_named(SUPPORT))]
 
@@ -194,6 +194,17 @@ def _fitted(
     else:
         return "\n".join(parts), True
     return "\n".join(parts), False
+
+
+def _cited_first(said: Said) -> list[ShownPassage]:
+    """So that where not all fit, those are left out that nobody rests on."""
+    places = {(citation.document, citation.page) for citation in said.citations}
+
+    def uncited(passage: ShownPassage) -> bool:
+        pages = range(passage.first_page, passage.last_page + 1)
+        return not any((passage.document, page) in places for page in pages)
+
+    return sorted(said.passages, key=uncited)
 
 
 def _named(labels: Mapping[str, float]) -> dict[str, str]:

@@ -202,8 +202,8 @@ def section(judged: Judged) -> Section:
         f" {judged.unasked} questions without an answer were left out. Correctness: {_listed(correctness)}. Borne out"
         f" by the passages: {_listed(support)}. Replies that were none of these words, twice: {unparsable}.",
         "A judge is a model and errs: read its figures only as far as it agrees with those that need none. It sees one"
-        " answer at a time and never what wrote it, so that no order of answers can sway it; passages stand as they"
-        " were found, labels always in the same order. Long answers sway many judges: compare the"
+        " answer at a time and never what wrote it, so that no order of answers can sway it; the passages that were"
+        " cited come first, labels always stand in the same order. Long answers sway many judges: compare the"
         " correlation of its verdict with the length to that of the gold answer inside.",
     ]
     cut = sum(verdict.cut for verdict in judged.verdicts)
@@ -239,8 +239,9 @@ def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[fl
     return [first for first, _ in pairs], [second for _, second in pairs]
 
 
-def _cells(found: Estimate) -> tuple[float, float, float, int]:
-    return found.value, found.low, found.high, found.count
+def _cells(found: Estimate) -> tuple[Any, ...]:
+    values = ("–" if math.isnan(value) else value for value in (found.value, found.low, found.high))
+    return *values, found.count
 
 
 def _listed(counts: Mapping[str, int]) -> str:

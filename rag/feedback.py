@@ -143,7 +143,13 @@ class Store:
         correction: str = "",
         revision: str = "",
     ) -> None:
-        """Keeps what was said of an answer, in place of what was said of it earlier; of too many the oldest go."""
+        """Keeps what was said of an answer, in place of what was said of it earlier; of too many the oldest go.
+
+        Raises ValueError for a rating or reason that is none.
+        """
+        if rating not in RATINGS or reason not in ("", *REASONS):
+            known = f"one of {', '.join(RATINGS)}, a reason one of {', '.join(REASONS)}"
+            raise ValueError(f"A rating should be {known} or empty, they are {rating!r} and {reason!r}.")
         values: dict[str, Any] = dict.fromkeys(_COLUMNS)
         values |= {
             "id": identity,

@@ -8,11 +8,13 @@ import stat
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from rag.feedback import Feedback, FeedbackUnavailable, Given, Passage, Store, Texts, given_of
+from rag.feedback import RATINGS, REASONS, Feedback, FeedbackUnavailable, Given, Passage, Store, Texts, given_of
 from rag.types import Answer, Chunk, Citation, Hit
+from web.api.schemas import FeedbackRequest
 
 TEXTS = Texts(
     "How long is it?", "Six weeks [1].", (Passage("a.pdf", 3, "It lasts six weeks."),), "How long is the stay?"
@@ -136,6 +138,16 @@ def test_a_full_disk_is_told_and_what_was_kept_stays(tmp_path: Path) -> None:
     assert one(Store(path), "first").given == GIVEN
     Store(path).keep("last", "up")
     assert one(Store(path), "last").rating == "up"
+
+
+def test_only_what_there_is_can_be_said(tmp_path: Path) -> None:
+    for rating, reason in (("good", ""), ("up", "because")):
+        with pytest.raises(ValueError, match="up, down"):
+            Store(tmp_path / "feedback.sqlite").keep("a", rating, reason=reason)
+    assert not [*tmp_path.iterdir()]
+    fields = FeedbackRequest.model_fields
+    assert get_args(fields["reason"].annotation) == ("", *REASONS)
+    assert get_args(fields["rating"].annotation) == RATINGS
 
 
 def test_a_file_that_is_none_of_ours_is_told(tmp_path: Path) -> None:

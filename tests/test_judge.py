@@ -228,15 +228,20 @@ def test_passages_that_do_not_fit_are_told(
     monkeypatch.setenv("LACERTA_CONTEXT_TOKENS", "2000")
     long = outcome(1, *ANSWERS[0])
     assert long.said
-    passages = tuple(replace(long.said.passages[0], text=f"{number}. {PASSAGE * 20}") for number in range(5))
-    run = make_run(ANSWERS[:1])
-    folder = replace(run, outcomes=(replace(long, said=replace(long.said, passages=passages)), *run.outcomes[1:])).save(
-        tmp_path / "evaluation"
+    passages = tuple(
+        replace(long.said.passages[0], document=f"{number}.md", text=f"{number}. {PASSAGE * 20}") for number in range(5)
     )
+    cited = (CitedPlace(1, "4.md", 1, "in August"),)
+    run = make_run(ANSWERS[:1])
+    folder = replace(
+        run, outcomes=(replace(long, said=replace(long.said, passages=passages, citations=cited)), *run.outcomes[1:])
+    ).save(tmp_path / "evaluation")
     status, report = told(folder, "--model", "openai:m", "--json")
     assert [verdict["cut"] for verdict in report["verdicts"]] == [True, False]
     shown = server.requests[1]["messages"][1]["content"]
     assert 1 <= shown.count("<passage ") < 5 and len(shown) < 1488 * 5
+    # What the answer rests on is there, whatever else is not.
+    assert 'page="1">\n4. The white' in shown
     assert any("not all passages fitted" in text for text in sections(folder)[0].paragraphs)
 
 

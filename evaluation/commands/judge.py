@@ -52,7 +52,7 @@ def show(report: dict[str, Any]) -> None:
     print(f"{found.title}\n")
     for row in (found.titles, *found.rows):
         name, *cells = row
-        shown = (f"{cell:9.3f}" if isinstance(cell, float) else f"{cell:>9}" for cell in cells)
+        shown = (f"{cell:10.3f}" if isinstance(cell, float) else f"{cell:>10}" for cell in cells)
         print(f"{name:52}{''.join(shown)}")
     for paragraph in found.paragraphs:
         print(f"\n{paragraph}")
