@@ -24,7 +24,8 @@ class Options:
     `plain` is the interpreter of the environment of the plain pipeline. Starts and ingests are repeated `rounds` times;
     in each round every embedder works for at least `seconds`, in batches of `batch` texts. What is ingested is the
     folder `documents`, or made ones of about `document_chunks` chunks; then so many `small_files`; then text files of
-    about `memory_chunks` chunks. `models` are GGUF files to be measured.
+    about `memory_chunks` chunks. `encoders` are the bundled ones to embed and ingest with, `models` GGUF files to
+    be measured.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -39,6 +40,7 @@ class Options:
     document_chunks: int = 3_000
     small_files: int = 5_000
     memory_chunks: int = 100_000
+    encoders: tuple[str, ...] = bench_embedding.ENCODERS
     models: tuple[Path, ...] = ()
 
 

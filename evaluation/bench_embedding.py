@@ -20,7 +20,7 @@ from rag.settings import LANGUAGES
 if TYPE_CHECKING:
     from evaluation.bench import Options
 
-EMBEDDERS = (*PROFILES, "minilm")
+ENCODERS = (*PROFILES, "minilm")
 _MIXED = "mixed"
 # Beyond the numbers of the indexed chunks, so that no text was seen before.
 _UNSEEN = 10**7
@@ -36,7 +36,9 @@ def embedding(options: "Options") -> dict[str, Any]:
     rates: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     plain = Plain.find(options.plain)
     with _torch(plain) as torch:
-        embedders = {name: _timed(load_embedder(name, options.settings).embed_passages) for name in EMBEDDERS} | torch
+        embedders = {
+            name: _timed(load_embedder(name, options.settings).embed_passages) for name in options.encoders
+        } | torch
         turns = [(language, turn) for turn in range(options.rounds) for language in (*LANGUAGES, _MIXED)]
         for language, turn in tqdm(turns, desc="embedding rates", leave=False, disable=None):
             for name, embed in embedders.items():

