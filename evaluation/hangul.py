@@ -3,10 +3,8 @@
 import re
 from collections.abc import Iterator
 
-# The letters of a syllable in the order of Unicode (The Unicode Standard, section 3.12).
-INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
-VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
-FINALS = " ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
+from rag.keyboard import FINALS, INITIALS, KEYS, TWOFOLD, VOWELS
+
 _FIRST = ord("가")
 _WORD = re.compile("[가-힣]+")
 
@@ -14,18 +12,9 @@ _ROMAN_INITIALS = dict(zip(INITIALS, "g kk n d tt r m b pp s ss - j jj ch k t p 
 _ROMAN_VOWELS = dict(zip(VOWELS, "a ae ya yae eo e yeo ye o wa wae oe yo u wo we wi yu eu ui i".split(), strict=True))
 # What is heard of a final at the end of a word or before a consonant.
 _HEARD = dict(zip(FINALS, "- k k k n n n t l k m l l l p l m p p t t ng t t k t p t".split(), strict=True)) | {" ": ""}
-# A final of two letters: what stays, what moves to a vowel that follows.
-_PARTED = dict(
-    zip("ㄳㄵㄶㄺㄻㄼㄽㄾㄿㅀㅄ", "ㄱㅅ ㄴㅈ ㄴㅎ ㄹㄱ ㄹㅁ ㄹㅂ ㄹㅅ ㄹㅌ ㄹㅍ ㄹㅎ ㅂㅅ".split(), strict=True)
-)
 _BEFORE_H = {"ㄱ": "k", "ㄷ": "t", "ㅈ": "ch"}
 _BEFORE_NASAL = {"k": "ng", "t": "n", "p": "m"}
-
-# Dubeolsik, the standard Korean layout (KS X 5002), on the keys of an English keyboard.
-_KEYS = dict(zip("ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔㅁㄴㅇㄹㅎㅗㅓㅏㅣㅋㅌㅊㅍㅠㅜㅡ", "qwertyuiopasdfghjklzxcvbnm", strict=True))
-_KEYS |= dict(zip("ㅃㅉㄸㄲㅆㅒㅖ", "QWERTOP", strict=True))
-_KEYS |= {whole: _KEYS[parts[0]] + _KEYS[parts[1]] for whole, parts in _PARTED.items()}
-_KEYS |= dict(zip("ㅘㅙㅚㅝㅞㅟㅢ", "hk ho hl nj np nl ml".split(), strict=True)) | {" ": ""}
+_KEYS = KEYS | {letter: KEYS[parts[0]] + KEYS[parts[1]] for letter, parts in TWOFOLD.items()} | {" ": ""}
 
 
 def parted(syllable: str) -> tuple[str, str, str]:
@@ -71,7 +60,7 @@ def _sounds(word: str) -> Iterator[str]:
 
 def _meeting(final: str, initial: str, vowel: str) -> tuple[str, str]:
     """What is written of a final and of the first consonant of the next syllable, whose vowel is `vowel`."""
-    parts = _PARTED.get(final, f" {final}")
+    parts = TWOFOLD.get(final, f" {final}")
     stays, moves = parts[0], parts[1]
     if initial == "ㅇ":
         if final in " ㅇ":

@@ -27,6 +27,7 @@ from rag.embed import embedding_fingerprint
 from rag.errors import ConfigurationError, LacertaError
 from rag.glossary import Glossary
 from rag.index import DocumentRecord, Index, Manifest, current_version, domain_index_folder, publish
+from rag.keyboard import as_meant
 from rag.languages import detect
 from rag.models import public_name
 from rag.rerank import Reranker, load_reranker
@@ -161,7 +162,7 @@ def _rankings(
     reranker: Reranker | None,
 ) -> tuple[dict[str, tuple[Ranked, ...]], float]:
     """What each ranker puts first, and how sure it is."""
-    text = flatten(normalise(question.text))
+    text = flatten(normalise(as_meant(question.text)))
     arguments = text, detect(text), index, embedder, glossary, domain.retrieval
     candidates = find(*arguments).candidates
     rankings = {}
@@ -249,6 +250,7 @@ def _version(questions: beir.QuestionSet, embedder: Embedder) -> str:
 
 def write_domain(folder: Path, retrieval: RetrievalSettings, title: str) -> None:
     """Writes the `domain.toml` of a domain in all languages, without examples or glossary; `folder` must be new."""
+
     def table(name: str, values: Mapping[str, Any]) -> str:
         # A JSON text or list of texts is one of TOML as well.
         return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())

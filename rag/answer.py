@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from rag.filters import allowed_documents
 from rag.gate import Gate
 from rag.generate import Reply, Writer
 from rag.index import Index, current_version
+from rag.keyboard import as_meant
 from rag.languages import OTHER, detect
 from rag.models import EXTRACTIVE, ChatModel, ModelCache, model_names, public_name
 from rag.models.chain import Chain, Generation
@@ -98,6 +100,7 @@ class Engine:
         """
         domain = self._domain(question)
         self._refuse_text(question)
+        question = replace(question, text=as_meant(question.text))
         language = detect(question.text)
         if language == OTHER:
             language = question.language or OTHER
@@ -203,6 +206,10 @@ class Engine:
         started = time.perf_counter()
         domain = self._domain(question)
         self._refuse_text(question)
+        meant = as_meant(question.text)
+        # What differs more than in how its letters are coded is shown as what was searched for.
+        mended = meant if meant != unicodedata.normalize("NFC", question.text) else ""
+        question = replace(question, text=meant)
         detected = detect(question.text, _spoken_before(question))
         language = question.language or detected
         if domain.small_talk:
@@ -214,7 +221,7 @@ class Engine:
         if language not in LANGUAGES:
             prompts = self._shared.prompts(domain.name, question.interface_language)
             raise QuestionFailed("language", prompts.message("other_language"))
-        asked = _Asked(question, domain, self._shared.prompts(domain.name, language), cancelled, started)
+        asked = _Asked(question, domain, self._shared.prompts(domain.name, language), cancelled, started, mended)
         retrieval: Retrieval | None = None
         with self._shared.index(domain.name) as index:
             key = Key.of(question, index.manifest.version)
@@ -340,7 +347,8 @@ class Engine:
             yield found(question.text)
             return
         carried = carry_over(question.text, language, question.history)
-        asked.searched = carried if carried != question.text.strip() else ""
+        if carried != question.text.strip():
+            asked.searched = carried
         yield found(asked.text)
 
         def condense(model: ChatModel) -> "list[BaseMessage]":
