@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.commands.packages import require
+from rag.errors import ConfigurationError
 from rag.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,11 +78,25 @@ def show(report: dict[str, Any]) -> None:
 
 def _asked(settings: Settings, name: str, limit: int | None) -> _Asked:
     from evaluation.changes import changes
-    from evaluation.outcome import Run, runs
+    from evaluation.outcome import runs
     from evaluation.run import keep
     from evaluation.target import ask
 
     run = ask(settings, name, limit)
-    earlier = runs(settings.var / "evaluation", run.set)[-1:]
-    since = changes(Run.load(earlier[0]), run) if earlier else ()
-    return _Asked(run, keep(run, settings), earlier[0].name if earlier else "", since)
+    earlier = runs(settings.var / "evaluation", run.set)
+    folder = keep(run, settings)
+    for place in reversed(earlier):
+        before = _readable(place)
+        if before:
+            return _Asked(run, folder, place.name, changes(before, run))
+    return _Asked(run, folder, "", ())
+
+
+def _readable(folder: Path) -> "Run | None":
+    """A kept run; None where another version of the program wrote it in another format, so that it is passed over."""
+    from evaluation.outcome import Run
+
+    try:
+        return Run.load(folder)
+    except ConfigurationError:
+        return None
