@@ -22,6 +22,7 @@ from web.export.schema import (
     LONGEST_TEXT,
     MOST_EXCHANGES,
     VERSION,
+    Head,
     Saved,
     SavedAnswer,
     SavedCitation,
@@ -88,8 +89,11 @@ def load(text: str) -> Loaded:
     """The conversation that a JSON text holds. Raises BadConversation, which names what is wrong and no content."""
     if len(text) > LONGEST:
         raise BadConversation(f"A conversation has at most {LONGEST} characters, this one has {len(text)}.")
+    content = text.encode("utf-8", "replace")
     try:
-        saved = Saved.model_validate_json(text.encode("utf-8", "replace"))
+        # Of a later version its number is what is wrong, not its fields.
+        Head.model_validate_json(content)
+        saved = Saved.model_validate_json(content)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         shown = "; ".join(

@@ -110,7 +110,7 @@ def _spaced(text: str) -> str:
 
 def _reference(item: Cited, texts: Mapping[str, str]) -> Iterator[str]:
     reference = item.reference
-    facts = " ".join(escape(ended(fact)) for fact in reference_facts(reference, texts))
+    facts = escape(" ".join(map(ended, reference_facts(reference, texts))))
     link = f"<{reference.link}>" if reference.link else ""
     yield " ".join(filter(None, (f"[{item.number}] **{escape(reference.title)}**", facts, link)))
     yield from map(_quoted, item.quotes)

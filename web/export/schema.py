@@ -4,7 +4,7 @@ Whoever gives such a file may have written it: every value has its type, its len
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -132,25 +132,22 @@ class SavedExchange(Schema):
     stopped: bool = False
 
 
-class Saved(Schema):
-    """A conversation with one domain. `references` has each document that a citation names, once."""
+class Head(Schema):
+    """What every version has, whatever else it looks like."""
 
     lacerta: Literal["conversation"]
     version: Annotated[int, AfterValidator(_current)]
+
+
+class Saved(Head):
+    """A conversation with one domain. `references` has each document that a citation names, once."""
+
     domain: Identifier
     index_version: Line
     language: Language = Field(description="Of the interface.")
     exported: Line = Field(description="Day, ISO 8601.")
     exchanges: tuple[SavedExchange, ...] = Field(max_length=MOST_EXCHANGES)
     references: tuple[SavedReference, ...] = Field(max_length=MOST_REFERENCES)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _version_first(cls, values: Any) -> Any:
-        # A later version may look otherwise: what is wrong with it then is its number, not its fields.
-        if isinstance(values, dict) and type(number := values.get("version")) is int:
-            _current(number)
-        return values
 
     @model_validator(mode="after")
     def _cited_documents_are_there(self) -> Self:
