@@ -21,6 +21,7 @@ from rag.prompt import render_passage
 from rag.prompt.templates import StrictTemplate, load_parts
 from rag.prompt.window import Window, shorten
 from rag.settings import LANGUAGES, Settings
+from rag.text import flatten
 from rag.types import Chunk
 from rag.untrusted import harmless, without_references
 
@@ -35,8 +36,9 @@ _PARTS = (
     frozenset({"passages", "answer", "supported", "partly", "unsupported"}),
     frozenset({"labels"}),
 )
-_ANSWER_CHARACTERS, _GOLD_CHARACTERS, _REPLY_CHARACTERS = 4000, 2000, 200
-_LEAST_CHARACTERS = 200
+# One in so many tokens of the window, for the answer, and for the question and what is right.
+_ANSWER_SHARE, _OTHERS_SHARE = 3, 6
+_LEAST_CHARACTERS, _REPLY_CHARACTERS = 200, 200
 # What may stand around a word that stands alone.
 _AROUND = re.compile(r"^[\W_]+|[\W_]+$")
 
@@ -93,30 +95,28 @@ def _verdict(outcome: Outcome, completions: Completions, parts: Sequence[StrictT
     question, said = outcome.question, outcome.said
     assert said
     text = wording(outcome)
-    answer = shorten(_shown(text), _ANSWER_CHARACTERS)
     right: str | None = None
     borne: str | None = None
-    figures = measured(outcome)
-    if question.answerable and question.answers:
-        gold = shorten("\n".join(map(_shown, question.answers)), _GOLD_CHARACTERS)
-        right = _asked(
-            completions,
-            CORRECTNESS,
-            reminder,
-            lambda model: [
-                system.render(),
-                correctness.render(question=_shown(question.text), gold=gold, answer=answer, **_named(CORRECTNESS)),
-            ],
-        )
     cut: list[bool] = []
+    figures = measured(outcome)
+
+    def beside_gold(model: ChatModel) -> list[str]:
+        asked, gold = (
+            _within(model, part, _OTHERS_SHARE) for part in (question.text, "\n".join(map(flatten, question.answers)))
+        )
+        answer = _within(model, text, _ANSWER_SHARE)
+        return [system.render(), correctness.render(question=asked, gold=gold, answer=answer, **_named(CORRECTNESS))]
+
+    def beside_passages(model: ChatModel) -> list[str]:
+        answer = _within(model, text, _ANSWER_SHARE)
+        passages, whole = _fitted(model, system, support, answer, _cited_first(said))
+        cut.append(not whole)
+        return [system.render(), support.render(passages=passages, answer=answer, **_named(SUPPORT))]
+
+    if question.answerable and question.answers:
+        right = _asked(completions, CORRECTNESS, reminder, beside_gold)
     if said.passages:
-
-        def about(model: ChatModel) -> list[str]:
-            passages, whole = _fitted(model, system, support, answer, _cited_first(said))
-            cut.append(not whole)
-            return [system.render(), support.render(passages=passages, answer=answer, **_named(SUPPORT))]
-
-        borne = _asked(completions, SUPPORT, reminder, about)
+        borne = _asked(completions, SUPPORT, reminder, beside_passages)
     return Verdict(
         set=question.set,
         id=question.id,
@@ -211,5 +211,7 @@ def _named(labels: Mapping[str, float]) -> dict[str, str]:
     return {label.lower(): label for label in labels}
 
 
-def _shown(text: str) -> str:
-    return without_references(harmless(text))
+def _within(model: ChatModel, text: str, share: int) -> str:
+    """Untrusted text as it may stand in a prompt, as much of it as its share of the window has room for."""
+    window = Window(model.budget, model.count_tokens)
+    return window.longest(without_references(harmless(text)), window.budget // share, 1, str) or "…"

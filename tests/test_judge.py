@@ -16,6 +16,7 @@ from evaluation.judge import label_of
 from evaluation.judged import CORRECTNESS, SUPPORT, agreement, correlation, kappa, load, sections
 from evaluation.outcome import CitedPlace, Outcome, Run, Said, SaidSentence, ShownPassage
 from evaluation.questions import GoldQuestion, GoldSource
+from rag.models import estimate_tokens
 from rag.settings import LANGUAGES
 from tests.chat_server import KEY, ChatServer, Reply, fails, says
 from tests.doubles import write_gguf
@@ -243,6 +244,18 @@ def test_passages_that_do_not_fit_are_told(
     # What the answer rests on is there, whatever else is not.
     assert 'page="1">\n4. The white' in shown
     assert any("not all passages fitted" in text for text in sections(folder)[0].paragraphs)
+
+
+def test_what_is_judged_fits_into_the_window(told: Callable[..., Any], server: ChatServer, tmp_path: Path) -> None:
+    endless = [("왜가리는 소나무 위에 둥지를 짓는다. " * 2000, True, "ko"), ("in August. " * 5000, True, "hu")]
+    run = make_run(endless)
+    asked = [replace(one, question=replace(one.question, text="왜? " * 9000)) for one in run.outcomes[:2]]
+    folder = replace(run, outcomes=tuple(asked)).save(tmp_path / "evaluation")
+    status, report = told(folder, "--model", "openai:m", "--json")
+    assert status == 0 and report["failed"] == {}
+    for request in server.requests:
+        texts = [message["content"] for message in request["messages"]]
+        assert sum(map(estimate_tokens, texts)) < 4096 - 512 and "…" in texts[1]
 
 
 def test_a_local_model_judges_too(told: Callable[..., Any], tmp_path: Path) -> None:
