@@ -109,7 +109,8 @@ def write(folder: Path, text: Sequence[str], hidden: Sequence[Hidden], layout: s
             content = "\n\n".join(paragraphs) + "\n"
             (folder / name).write_text(content, encoding="utf-8")
             written[name] = [content]
-    return {item.needle.fact: _place(item.needle, written) for item in hidden}
+    flat = {name: [*map(flatten, pages)] for name, pages in written.items()}
+    return {item.needle.fact: _place(item.needle, flat) for item in hidden}
 
 
 def with_needles(text: Sequence[str], hidden: Sequence[Hidden]) -> list[str]:
@@ -174,10 +175,12 @@ def _files(parts: Sequence[str]) -> list[list[str]]:
 def _place(needle: Needle, written: dict[str, list[str]]) -> Place:
     for source, pages in written.items():
         for number, page in enumerate(pages, 1):
-            if needle.text in flatten(page):
+            if needle.text in page:
                 return Place(source, (number,))
             following = pages[number] if number < len(pages) else ""
-            if needle.text not in flatten(following) and needle.text in flatten(f"{page} {following}"):
+            # Only as much of both as a needle that is parted can take.
+            joint = f"{page[-len(needle.text) :]} {following[: len(needle.text)]}"
+            if needle.text not in following and needle.text in joint:
                 return Place(source, (number, number + 1))
     raise ValueError(f"The needle {needle.text!r} was lost when it was written.")
 
