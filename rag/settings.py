@@ -225,10 +225,11 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class PublishSettings:
     """The `[publish]` table: a new version is published only if at least the share `min_recall` of the domain's own
-    questions find their document; 0 asks none.
+    questions find their document; 0 asks none. With `files`, whoever sees the domain may open its documents' files.
     """
 
     min_recall: float = 0.0
+    files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +326,10 @@ def _domain(name: str, path: Path, table: dict[str, Any], environment: Mapping[s
     least = _typed(path, "publish.min_recall", publish.get("min_recall", 0.0), (int, float))
     if not 0 <= least <= 1:
         raise ConfigurationError(f"{path}: publish.min_recall should be between 0 and 1, is now {least}.")
-    values["publish"] = PublishSettings(float(least))
+    files = publish.get("files", False)
+    if not isinstance(files, bool):
+        raise ConfigurationError(f"{path}: publish.files should be true or false, is now {files!r}.")
+    values["publish"] = PublishSettings(float(least), files)
     for key in ("small_talk", "private"):
         values[key] = table.get(key, False)
         if not isinstance(values[key], bool):

@@ -18,7 +18,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 HEADER = b"x-request-id"
 # What is served below these is one route each.
 _FOLDERS = ("static", "mcp")
-_API = "v1"
+# Applications of their own, which know their routes without the folder that they are mounted at.
+_MOUNTED = ("v1", "sources")
 _GRADIO = "gradio_api"
 _GRADIO_PARTS = ("queue", "heartbeat", "run", "cancel", "reset", "startup-events", "info")
 _LEFT = 499
@@ -82,6 +83,6 @@ def route_of(scope: Scope, path: str) -> str:
     if first in _FOLDERS:
         return f"/{first}"
     pattern = getattr(scope.get("route"), "path", None)
-    if not isinstance(pattern, str) or pattern == f"/{_API}":
+    if not isinstance(pattern, str) or pattern == f"/{first}" and first in _MOUNTED:
         return OTHER
-    return f"/{_API}{pattern}" if first == _API else pattern
+    return f"/{first}{pattern}" if first in _MOUNTED else pattern

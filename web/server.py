@@ -1,6 +1,7 @@
 """The HTTP server: the page in each language, its files, `/metrics`, and the headers that hold every response."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -26,6 +27,8 @@ from web.mcp import Endpoint
 from web.metrics import Metrics
 from web.observe import observe
 from web.page import Answering, build
+from web.sources import routes as sources
+from web.sources.pictures import Pictures
 from web.stopping import Flow
 from web.texts import preferred_language
 from web.theme import STATIC, theme
@@ -93,13 +96,23 @@ def create(engine: Answering) -> FastAPI:
     whole = observe(engine, metrics, flow, settings.log_questions) if isinstance(engine, Engine) else None
     engine = whole or observe(engine, metrics, flow, settings.log_questions)
     assistants = Endpoint(whole, entrance) if whole else None
-    lifespan = assistants.run if assistants else None
+    pictures = Pictures()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.callback(pictures.close)
+            if assistants:
+                await stack.enter_async_context(assistants.run())
+            yield
+
     app = FastAPI(title="Lacerta", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.flow = flow
     if assistants:
         app.router.routes.append(Route("/mcp", assistants, methods=["POST"]))
     if whole:
         app.router.routes.append(api.mount(whole, entrance))
+        app.router.routes.append(sources.mount(whole, entrance, pictures))
     proxies = Proxies(settings)
     visitors = Visitors(settings, proxies)
     # The last is the outermost.
