@@ -188,22 +188,31 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine.close()
 
 
+@pytest.fixture(scope="module")
+def now(engine: Engine) -> list[Baseline]:
+    return asked_passages(engine)
+
+
 def asked_passages(engine: Engine) -> list[Baseline]:
     return [Baseline.of(ask_domain(engine, name, answers=False)) for name in engine.domains]
 
 
+def test_the_bundled_domains_hold_their_baselines(now: list[Baseline]) -> None:
+    verdict = judge([(Baseline.load(one.set), one) for one in now])
+    assert verdict.passes, "\n".join((verdict.sentence(), *verdict.told))
+
+
 def test_a_seeded_regression_of_three_points_fails_and_an_untouched_second_run_passes(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, now: list[Baseline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    baselines = asked_passages(engine)
-    untouched = judge([*zip(baselines, asked_passages(engine), strict=True)])
+    untouched = judge([*zip(now, asked_passages(engine), strict=True)])
     assert untouched.passes and {item.p_value for item in untouched.held} == {1.0}
 
     # On purpose: the words of a question count nothing in passages of its own language.
     broken = copy.deepcopy(rag.weights.weights("fusion"))
     broken["same"]["coverage"] = 0.0
     monkeypatch.setattr("rag.fuse.weights", lambda name: broken)
-    seeded = judge([*zip(baselines, asked_passages(engine), strict=True)])
+    seeded = judge([*zip(now, asked_passages(engine), strict=True)])
     held = {item.figure: item for item in seeded.held}
     for level in ("document", "page"):
         recall = held[f"retrieval/{level}/shown/recall@5"]
