@@ -154,6 +154,20 @@ def test_dois(stated: str, address: str, source: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        ("Icarus, 300 (2018) 1-10. doi:10.1016/j.icarus.2017.08.030", "10.1016/j.icarus.2017.08.030"),
+        ("Phys. Rev. Lett. DOI 10.1103/PhysRevLett.116.061102.", "10.1103/PhysRevLett.116.061102"),
+        ("see https://doi.org/10.1000/xyz123 and more", "10.1000/xyz123"),
+        ("10.1000/xyz123", ""),
+        ("Nature", ""),
+    ],
+)
+def test_a_doi_in_the_subject_of_a_file(subject: str, expected: str) -> None:
+    assert reference_of(record(subject=subject)).doi == expected
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("https://한국.kr/한 글?q=ő#x", "https://xn--3e0b707e.kr/%ED%95%9C%20%EA%B8%80?q=%C5%91"),

@@ -34,8 +34,10 @@ a { color: #0b4f8a }
 .references li { margin: 0 0 1em; padding-left: 2.4em; break-inside: avoid }
 .references .number { float: left; margin-left: -2.4em }
 blockquote { margin: .4em 0 .4em 0; padding-left: .8em; border-left: 2px solid #999; color: #333; font-size: .95em }
-.facts { padding-left: 1.2em; font-size: .9em; color: #444 }
+.references cite { display: block; font-style: normal; font-weight: 600 }
+.facts { font-size: .9em; color: #444 }
 .unsupported { color: #a02000; font-weight: bold }
+footer ul { padding-left: 1.2em }
 footer { margin-top: 2.5em; border-top: 1px solid #999; font-size: .9em; color: #444; break-inside: avoid }
 @media print { body { max-width: none; margin: 0; padding: 0 } a { color: inherit; text-decoration: none } }
 """
@@ -94,10 +96,11 @@ def _answer(exchange: Exchange, found: tuple[Cited, ...], texts: Mapping[str, st
     text = answer_html(visible(exchange.text), link).replace(UNSUPPORTED, mark)
     language = f' lang="{escape(exchange.answer.language)}"' if exchange.answer else ""
     reason = unanswered(exchange, texts)
+    facts = answer_facts(exchange.answer, texts) if exchange.answer else []
     return (
         f"<h3>{escape(texts['export_answer'])}</h3><div{language}>{text}</div>"
         + (f"<p>{escape(reason)}</p>" if reason else "")
-        + (_listed(answer_facts(exchange.answer, texts)) if exchange.answer else "")
+        + (f'<p class="facts">{escape(" ".join(map(ended, facts)))}</p>' if facts else "")
     )
 
 
@@ -129,5 +132,4 @@ def _anchor(exchange: Exchange, number: int) -> str:
 
 
 def _listed(facts: list[str]) -> str:
-    items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
-    return f'<ul class="facts">{items}</ul>' if items else ""
+    return f"<ul>{''.join(f'<li>{escape(fact)}</li>' for fact in facts)}</ul>"

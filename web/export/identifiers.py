@@ -10,6 +10,8 @@ LONGEST_ADDRESS = 2000
 # Handles may hold nearly anything; what is here covers what registrars give out today, and SICI names of the 1990s.
 _DOI = r"10\.\d{4,9}/[-._;()/:A-Za-z0-9<>+]{1,200}"
 _STATED_DOI = re.compile(rf"(?:doi:\s?|https?://(?:dx\.|www\.)?doi\.org/)?({_DOI})", re.IGNORECASE)
+# Publishers write it behind the name of the journal into the subject of a PDF.
+_MENTIONED_DOI = re.compile(rf"\b(?:doi(?::\s?|\s)|https?://(?:dx\.)?doi\.org/)({_DOI})", re.IGNORECASE)
 _DOI_PATH = re.compile(rf"(?:.*/)?(?:doi|article|chapter|book)/(?:(?:abs|full|pdf|epdf|pdfdirect)/)?({_DOI})")
 _DOI_SOURCE = re.compile(rf"(?:.*/)?(?:dx\.)?doi\.org/({_DOI})")
 
@@ -61,8 +63,10 @@ def web_address(text: str) -> str:
     return written if len(written) <= LONGEST_ADDRESS else ""
 
 
-def find_doi(stated: str, address: str, sources: Iterable[str]) -> str:
-    """The DOI that a document states, else the one in its address or in a name of its source; empty without one."""
+def find_doi(stated: str, address: str, sources: Iterable[str], subject: str = "") -> str:
+    """The DOI that a document states, else the one in its address, a name of its source or its subject, there with
+    `doi` before it; empty without one.
+    """
     for word in stated.replace(",", " ").split():
         if match := _STATED_DOI.fullmatch(word.rstrip(".;")):
             return match[1]
@@ -73,7 +77,9 @@ def find_doi(stated: str, address: str, sources: Iterable[str]) -> str:
         match = re.fullmatch(rf"/({_DOI})", path) if host in ("doi.org", "dx.doi.org") else _DOI_PATH.fullmatch(path)
         if match:
             return _bare(match[1])
-    return next((_bare(match[1]) for source in sources if (match := _DOI_SOURCE.fullmatch(source))), "")
+    found = (_DOI_SOURCE.fullmatch(source) for source in sources)
+    match = next(filter(None, found), None) or _MENTIONED_DOI.search(subject)
+    return _bare(match[1]) if match else ""
 
 
 def _bare(doi: str) -> str:

@@ -61,7 +61,8 @@ def _exchange(exchange: Exchange, found: tuple[Cited, ...], texts: Mapping[str, 
     yield from _text(exchange.text, {item.number for item in found})
     yield escape(unanswered(exchange, texts))
     if exchange.answer:
-        yield _listed(answer_facts(exchange.answer, texts))
+        # No list: it would go on with one that the answer ends with.
+        yield escape(" ".join(map(ended, answer_facts(exchange.answer, texts))))
         yield f"## {escape(texts['export_references'])}"
         for item in found:
             yield from _reference(item, texts)

@@ -108,7 +108,7 @@ def reference_of(record: DocumentRecord, pages: Iterable[int] = (), accessed: st
     }
     names = (record.source, *record.names)
     own = web_address(known.get("url", ""))
-    doi = find_doi(known.get("doi", ""), own, names)
+    doi = find_doi(known.get("doi", ""), own, names, known.get("subject", ""))
     arxiv = find_arxiv(known.get("identifier", ""), own, doi, names)
     permalink = web_address(known.get("permalink", ""))
     url = permalink or own

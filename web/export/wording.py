@@ -74,7 +74,7 @@ def reference_facts(reference: Reference, texts: Mapping[str, str]) -> list[str]
         texts["export_more_authors"].format(names=authors) if len(names) > _SHOWN_AUTHORS else authors,
         date_words(reference.date, texts),
         reference.journal,
-        reference.publisher,
+        "" if reference.arxiv and reference.publisher == "arXiv" else reference.publisher,
         reference.report,
         f"arXiv:{reference.arxiv}" if reference.arxiv else "",
         f"DOI: {reference.doi}" if reference.doi else "",
