@@ -95,7 +95,7 @@ bench: setup  ## speed, memory, disk beside a plain LangChain pipeline (ONLY=sta
 	@[ -z "$(TORCH)" ] || cmp -s requirements/bench-torch.txt $(PLAIN)/.torch || { $(PLAIN)/bin/python -m pip install \
 		-r requirements/bench-torch.txt && cp requirements/bench-torch.txt $(PLAIN)/.torch; }
 	$(RUN) -m evaluation bench --plain "$(PLAIN)/bin/python" $(if $(CHUNKS),--chunks $(CHUNKS)) $(foreach part,$(ONLY),--only $(part)) \
-		$(if $(DOCUMENTS),--documents "$(DOCUMENTS)") $(if $(GGUF),--gguf "$(GGUF)") \
+		$(if $(DOCUMENTS),--documents "$(DOCUMENTS)") $(if $(MODEL),--gguf "$(MODEL)") \
 		$(if $(WRITE),--write docs/benchmarks.md) $(OPTIONS)
 
 clean:  ## remove the environment and tool caches; var/ stays
