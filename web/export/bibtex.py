@@ -64,7 +64,7 @@ def _entry(key: str, reference: Reference) -> str:
         ("archivePrefix", "arXiv" if reference.arxiv else ""),
         ("primaryClass", reference.category),
         ("doi", reference.doi),
-        ("url", reference.link if reference.link != f"https://doi.org/{reference.doi}" else ""),
+        ("url", reference.link if reference.url or reference.arxiv else ""),
         ("urldate", reference.accessed if len(reference.accessed) == len("2024-03-01") else ""),
         ("langid", _BABEL.get(reference.language, "")),
         ("annote", _cited_pages(reference)),

@@ -151,17 +151,22 @@ def _saved_exchange(exchange: Exchange) -> SavedExchange:
 
 
 def _saved_answer(answer: Answer) -> SavedAnswer:
+    numbers = {citation.number for citation in answer.citations}
     return SavedAnswer(
         text=_text(answer.text),
         language=answer.language,
         model=line(answer.model, LONGEST_LINE),
-        confidence=answer.confidence,
+        confidence=min(1.0, max(0.0, answer.confidence)),
         answerable=answer.answerable,
         courtesy=answer.courtesy,
         shortened=answer.shortened,
         cached=answer.cached,
         sentences=tuple(
-            SavedSentence(text=_text(item.text), citations=item.citations, supported=item.supported)
+            SavedSentence(
+                text=_text(item.text),
+                citations=tuple(number for number in item.citations if number in numbers),
+                supported=item.supported,
+            )
             for item in answer.sentences
         ),
         citations=tuple(
@@ -189,7 +194,7 @@ def _exchange(number: int, saved: SavedExchange, references: Mapping[str, Refere
         number=number,
         question=saved.question,
         text=answer.text if answer else saved.text,
-        hits=(),
+        hits=() if answer else None,
         answer=answer,
         failure="" if answer else saved.failure,
         # Whatever was still awaited when it was kept will not come.

@@ -12,7 +12,7 @@ from rag.text import visible
 
 VERSION = 1
 MOST_EXCHANGES = 500
-MOST_REFERENCES = 2_000
+MOST_REFERENCES = 10_000
 LONGEST_TEXT = 200_000
 """Characters of a question, of an answer."""
 LONGEST_QUOTE = 20_000
@@ -27,7 +27,7 @@ def _current(version: int) -> int:
 
 
 Long = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(visible)]
-Quote = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_QUOTE), AfterValidator(visible)]
+Quote = Annotated[str, StringConstraints(max_length=LONGEST_QUOTE), AfterValidator(visible)]
 Line = Annotated[str, StringConstraints(max_length=LONGEST_LINE), AfterValidator(visible)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[\w.:@-]{1,200}$")]
 Language = Annotated[str, StringConstraints(pattern=r"^(?:[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})?$")]
