@@ -30,6 +30,8 @@ Long = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator
 Quote = Annotated[str, StringConstraints(max_length=LONGEST_QUOTE), AfterValidator(visible)]
 Line = Annotated[str, StringConstraints(max_length=LONGEST_LINE), AfterValidator(visible)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[\w.:@-]{1,200}$")]
+# A folder's name: whoever reads it looks it up among the domains there are.
+Domain = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f]{1,200}$"), AfterValidator(visible)]
 Language = Annotated[str, StringConstraints(pattern=r"^(?:[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})?$")]
 Number = Annotated[int, Field(ge=1, le=999)]
 Page = Annotated[int, Field(ge=1, le=10_000_000, description="From 1.")]
@@ -142,7 +144,7 @@ class Head(Schema):
 class Saved(Head):
     """A conversation with one domain. `references` has each document that a citation names, once."""
 
-    domain: Identifier
+    domain: Domain
     index_version: Line
     language: Language = Field(description="Of the interface.")
     exported: Line = Field(description="Day, ISO 8601.")
