@@ -18,6 +18,7 @@ from evaluation.report.section import Section
 from evaluation.run import ask_domain, scratch_domain
 from evaluation.statistics import Comparison
 from evaluation.statistics import compare as tested
+from evaluation.summary import probability
 from evaluation.tables import table
 from evaluation.target import is_folder, questions, set_name, tells_answers
 from ingest.pipeline import bring_up_to_date
@@ -162,7 +163,7 @@ def _cell(figure: Figure) -> str:
     value = f"{100 * figure.value:.1f}"
     if figure.comparison is None:
         return value
-    return f"{value} ({100 * figure.comparison.difference.value:+.1f}, p {figure.comparison.p_value:.3f})"
+    return f"{value} ({100 * figure.comparison.difference.value:+.1f}, {probability(figure.comparison.p_value)})"
 
 
 def _seconds(run: Run) -> str:

@@ -87,7 +87,7 @@ def change_lines(changes: Sequence[Mapping[str, Any]], since: str) -> Iterator[s
     yield f"since {since}: {len(changes) or 'no'} figures differ"
     for item in changes[:_CHANGES]:
         values = f"{100 * item['before']:5.1f} to {100 * item['after']:5.1f}"
-        yield f"  {item['figure']:40} {values}  p {item['comparison']['p_value']:.3f}"
+        yield f"  {item['figure']:40} {values}  {probability(item['comparison']['p_value'])}"
     if len(changes) > _CHANGES:
         yield f"  and {len(changes) - _CHANGES} more"
 
@@ -101,6 +101,11 @@ def gate_lines(gate: Mapping[str, Any]) -> Iterator[str]:
         yield f"{item['figure']:36} {item['questions']:4} {values}  {item['p_value']:.4f}{failed}"
     yield from gate["told"]
     yield gate["sentence"]
+
+
+def probability(p_value: float) -> str:
+    """A p-value in words; none is 0."""
+    return "p < 0.001" if p_value < 0.001 else f"p {p_value:.3f}"
 
 
 def _retrieval_lines(levels: Mapping[str, Any]) -> Iterator[str]:
