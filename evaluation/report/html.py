@@ -90,7 +90,7 @@ def _language(code: str) -> str:
 
 def _table(section: Section) -> tables.Table | None:
     rows = tuple(tuple(f"{one:.3f}" if isinstance(one, float) else str(one) for one in row) for row in section.rows)
-    return tables.Table(section.title, section.titles, rows) if rows else None
+    return tables.Table(f"{section.title}: figures", section.titles, rows) if rows else None
 
 
 def _levels(columns: Sequence[Column]) -> list[str]:
