@@ -15,10 +15,13 @@ import signal
 import sys
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ingest.sources import open_file
 from web.sources.limits import LONGEST, MEMORY_BYTES, OPEN_BYTES, OPEN_FILES, PIXELS, QUALITY
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Unreadable(Exception):
@@ -86,10 +89,13 @@ def _opened(content: bytes, passwords: list[str]) -> Any:
 def _picture(page: Any, width: float, height: float, pixels: int) -> bytes:
     """The page as WebP, so many pixels wide, fewer where it would be too large."""
     scale = min(pixels / width, LONGEST / width, LONGEST / height, math.sqrt(PIXELS / (width * height)))
-    picture = page.render(scale=scale).to_pil().convert("RGB")
-    # A page far longer than wide is hardly there at that scale; PDFium makes at least one pixel of it.
+    return _encoded(page.render(scale=scale).to_pil().convert("RGB"))
+
+
+def _encoded(picture: "Image") -> bytes:
     target = io.BytesIO()
-    picture.save(target, "WEBP", quality=QUALITY, method=1)
+    # The slower methods make it hardly smaller.
+    picture.save(target, "WEBP", quality=QUALITY, method=0)
     return target.getvalue()
 
 
@@ -130,6 +136,17 @@ def _answered(painter: Painter, request: dict[str, Any]) -> tuple[dict[str, Any]
         return {"error": "unreadable_page"}, b"", False
 
 
+def _warm_up() -> None:
+    """All of it is loaded before the first page is asked for."""
+    import pypdfium2
+
+    import web.sources.marks  # noqa: F401
+
+    document = pypdfium2.PdfDocument.new()
+    _picture(document.new_page(10, 10), 10, 10, 10)
+    document.close()
+
+
 def _limit(what: int, most: int) -> None:
     # macOS knows no limit on address space; a lower limit may have been set from outside.
     with contextlib.suppress(ValueError, OSError):
@@ -139,10 +156,5 @@ def _limit(what: int, most: int) -> None:
 if __name__ == "__main__":
     # A server that was stopped says so itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Ready before the first page is asked for.
-    import PIL.WebPImagePlugin  # noqa: F401
-    import pypdfium2  # noqa: F401
-
-    import web.sources.marks  # noqa: F401
-
+    _warm_up()
     main()
