@@ -11,6 +11,7 @@ import pytest
 import rag.weights
 from evaluation.__main__ import main
 from evaluation.baseline import Baseline
+from evaluation.commands.packages import require
 from evaluation.gate import LEAST, LEVEL, Verdict, drops, judge
 from evaluation.outcome import Run
 from evaluation.run import ask_domain
@@ -252,3 +253,10 @@ def test_a_set_that_was_never_asked_has_no_baseline(
     monkeypatch.setenv("LACERTA_VAR", str(tmp_path))
     assert main(["baseline", "space"]) == 2
     assert "python -m evaluation domain space" in capsys.readouterr().err
+
+
+def test_what_is_not_installed_is_told_before_anybody_waits() -> None:
+    with pytest.raises(
+        ConfigurationError, match="no_such_package of requirements/evaluation.txt is not installed: run"
+    ):
+        require("json", "no_such_package")
