@@ -5,7 +5,6 @@ What is compared takes turns, because other programs on the machine slow it down
 the rates.
 """
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation import bench_embedding, bench_gguf, bench_ingest, bench_search, bench_start
+from evaluation.bench_memory import load
 from rag.errors import ConfigurationError
 from rag.settings import LANGUAGES, ROOT, Settings
 
@@ -61,7 +61,7 @@ def run(options: Options, only: Sequence[str] = ()) -> dict[str, Any]:
     # There is no model to be measured unless one is named.
     chosen = only or [name for name in PARTS if name != "gguf" or options.models]
     report: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d", time.gmtime())}
-    report["load"] = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+    report["load"] = load()
     return report | {name: part.measure(options) for name, part in PARTS.items() if name in chosen}
 
 

@@ -4,14 +4,10 @@ Every run is a process of its own, its start included, with an empty index and n
 nothing of how the ingest works; `processor_seconds` over `seconds` says how many cores it kept busy.
 """
 
-import json
 import multiprocessing
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from evaluation.bench_embedding import ENCODERS
-from evaluation.bench_memory import most
 from evaluation.bench_plain import Plain
+from evaluation.bench_process import Taken, measured
 from evaluation.made_files import write_documents, write_small_files
 from evaluation.plain import READS, TORCH
 from evaluation.service.program import environment, write_domain
 from evaluation.tables import table
-from rag.errors import ConfigurationError, LacertaError
-from rag.settings import ROOT, Settings
+from rag.errors import ConfigurationError
+from rag.settings import Settings
 
 if TYPE_CHECKING:
     from evaluation.bench import Options
@@ -39,8 +35,6 @@ if TYPE_CHECKING:
 _DOMAIN = "made"
 # Memory hardly depends on the embedder, and with this one many chunks can be ingested.
 _QUICK = "fast"
-# What a look at the memory of all processes costs must not slow them down.
-_SAMPLE_SECONDS = 0.5
 _COUNTS = ("added", "updated", "unchanged", "embedded", "stored")
 
 
@@ -157,16 +151,6 @@ def _memory(options: "Options", corpus: "_Corpus", plain: Plain) -> dict[str, An
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """What a process and those it started took. `together_mb` is None where nobody looked or the system can't say."""
-
-    seconds: float
-    processor_seconds: float
-    largest_mb: float
-    together_mb: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Corpus:
     """A domain in a scratch folder, whose documents are in `sources`."""
 
@@ -184,7 +168,7 @@ class _Corpus:
 
     def ingest(
         self, var: Path, embedder: str = "", watched: bool = False, scans: bool = True
-    ) -> tuple[dict[str, Any], _Run]:
+    ) -> tuple[dict[str, Any], Taken]:
         """Runs `python -m ingest`, with its index and its cache below `var`; its report and what it took.
 
         Without `scans` the program that reads them is not found.
@@ -197,64 +181,7 @@ class _Corpus:
         )
         if not scans:
             variables["PATH"] = ""
-        return _run([sys.executable, "-m", "ingest", _DOMAIN, "--json"], variables, watched)
-
-
-def _run(command: Sequence[str | Path], environment: Mapping[str, str], watched: bool) -> tuple[dict[str, Any], _Run]:
-    with tempfile.TemporaryFile() as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, env=environment, cwd=ROOT)
-        with _Watch(process.pid, watched) as watch:
-            _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise LacertaError(f"{' '.join(map(str, command))} ended with {process.returncode}: see its error above.")
-        output.seek(0)
-        report = json.load(output)
-    return report, _Run(seconds, usage.ru_utime + usage.ru_stime, most(usage), watch.most_mb)
-
-
-class _Watch:
-    """Looks every half second at the memory of a process and of those below it, shared pages counted once."""
-
-    def __init__(self, process: int, wanted: bool) -> None:
-        self.most_mb: float | None = None
-        self._process = process
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._wanted = wanted and Path("/proc/self/smaps_rollup").exists()
-
-    def __enter__(self) -> "_Watch":
-        if self._wanted:
-            self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._wanted:
-            self._thread.join()
-
-    def _look(self) -> None:
-        while not self._stop.is_set():
-            self.most_mb = max(self.most_mb or 0.0, _resident(self._process))
-            self._stop.wait(_SAMPLE_SECONDS)
-
-
-def _resident(process: int) -> float:
-    """Proportional set size of a process and all below it in MB (proc_pid_smaps(5))."""
-    waiting, kilobytes = [str(process)], 0
-    while waiting:
-        folder = Path("/proc", waiting.pop())
-        try:
-            lines = (folder / "smaps_rollup").read_text().splitlines()
-            kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-            for thread in (folder / "task").iterdir():
-                waiting += (thread / "children").read_text().split()
-        except OSError:
-            # It ended meanwhile.
-            continue
-    return kilobytes / 1024
+        return measured([sys.executable, "-m", "ingest", _DOMAIN, "--json"], variables, watched)
 
 
 def _plain_run(
@@ -265,9 +192,9 @@ def _plain_run(
     embedder: str,
     *options: str,
     watched: bool = False,
-) -> tuple[dict[str, Any], _Run]:
+) -> tuple[dict[str, Any], Taken]:
     variables = environment(threads=settings.threads)
-    return _run(plain.command("ingest", sources, database, embedder, *options), variables, watched)
+    return measured(plain.command("ingest", sources, database, embedder, *options), variables, watched)
 
 
 def _embedding_alone(settings: Settings, embedder: str) -> float:
@@ -303,12 +230,12 @@ def _copy(folder: Path, target: Path) -> int:
     return len(files)
 
 
-def _rates(counts: Mapping[str, Any], run: _Run) -> dict[str, Any]:
+def _rates(counts: Mapping[str, Any], run: Taken) -> dict[str, Any]:
     rates = {f"{unit}_per_second": counts[unit] / run.seconds for unit in ("chunks", "documents")}
     return {**counts, "seconds": run.seconds, "processor_seconds": run.processor_seconds, **rates}
 
 
-def _counted(report: Mapping[str, Any], run: _Run) -> dict[str, Any]:
+def _counted(report: Mapping[str, Any], run: Taken) -> dict[str, Any]:
     counts = {name: report[name] for name in _COUNTS if name in report}
     return {**counts, "seconds": run.seconds, "processor_seconds": run.processor_seconds}
 

@@ -1,5 +1,6 @@
-"""Memory of processes, and what folders take on the disk, in MB."""
+"""Memory of processes and what folders take on the disk, in MB, and how busy the machine is."""
 
+import os
 import resource
 import sys
 from pathlib import Path
@@ -23,3 +24,8 @@ def most(usage: resource.struct_rusage) -> float:
 def on_disk(folder: Path) -> float:
     """What the files below a folder hold."""
     return round(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1024**2, 1)
+
+
+def load() -> float | None:
+    """How many processes wanted a core in the last minute; None where the system does not say."""
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None

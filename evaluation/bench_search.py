@@ -4,16 +4,12 @@ The plain pipeline is asked in turn with the program, over the same chunks, vect
 kept in `var/bench`, so that a second run has nothing to build.
 """
 
-import hashlib
-import json
 import multiprocessing
-import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -23,18 +19,17 @@ import numpy as np
 from tqdm import tqdm
 
 from evaluation.bench_embedding import ENCODERS
-from evaluation.bench_memory import on_disk, resident
+from evaluation.bench_made import OWN, PLAIN, MadeIndex, digest, real_vectors, write_rows
+from evaluation.bench_memory import resident
 from evaluation.bench_plain import Ask, Plain
-from evaluation.made import MadeVectors, chunk_of, passage_of, question_of
+from evaluation.made import MadeVectors, chunk_of, question_of
 from evaluation.tables import table
 from rag.embed import load_embedder
 from rag.glossary import Glossary
-from rag.index import FORMAT, Index, IndexWriter, Manifest
+from rag.index import Index, Manifest
 from rag.languages import detect
-from rag.lexical import terms_of
 from rag.retrieve import retrieve
 from rag.settings import LANGUAGES, RetrievalSettings, Settings
-from rag.types import Embedder
 
 if TYPE_CHECKING:
     from evaluation.bench import Options
@@ -43,69 +38,6 @@ LIMIT = 10
 """Passages a question."""
 _BATCH = 1024
 _WARM_UP = 5
-_OWN, _PLAIN = "own", "plain"
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """An index of `count` made chunks for each pipeline, in `folder`, with their vectors in a file."""
-
-    folder: Path
-    count: int
-    embedder: str
-
-    @property
-    def rows(self) -> Path:
-        return self.folder / "vectors.npy"
-
-    @property
-    def index(self) -> Path:
-        return self.folder / _OWN
-
-    @property
-    def database(self) -> Path:
-        return self.folder / _PLAIN
-
-    def build_own(self, dimension: int) -> dict[str, Any]:
-        """Seconds that the index took, without the making of its chunks and vectors."""
-        self.index.mkdir()
-        started = time.perf_counter()
-        writer = IndexWriter(self.index, dimension)
-        seconds = time.perf_counter() - started
-        stored = np.load(self.rows, mmap_mode="r")
-        for start, end in _batches(self.count, f"indexing {self.count:,}"):
-            chunks, rows = [chunk_of(number) for number in range(start, end)], np.asarray(stored[start:end])
-            started = time.perf_counter()
-            writer.add(chunks, rows)
-            seconds += time.perf_counter() - started
-        started = time.perf_counter()
-        writer.finish()
-        Manifest("made", "1", "", self.embedder, dimension, "", (), self.count, "").save(self.index)
-        return {"build_seconds": round(seconds + time.perf_counter() - started, 1), "disk_mb": on_disk(self.index)}
-
-    def build_plain(self, plain: Plain) -> dict[str, Any]:
-        """The same for the plain pipeline."""
-        with plain.talk("store", self.database, self.rows) as (_, add):
-            seconds = 0.0
-            for start, end in _batches(self.count, f"plain, indexing {self.count:,}"):
-                chunks = [chunk_of(number) for number in range(start, end)]
-                seconds += add({
-                    "ids": [chunk.id for chunk in chunks],
-                    "texts": [passage_of(chunk) for chunk in chunks],
-                    "metadatas": [{"source": chunk.source, "page": chunk.first_page} for chunk in chunks],
-                })  # fmt: skip
-        return {"build_seconds": round(seconds, 1), "disk_mb": on_disk(self.database)}
-
-    def once(self, name: str, build: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What `build` gave when the part `name` was built, now where it was not."""
-        told = self.folder / f"{name}.json"
-        if not told.exists():
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-            figures = build()
-            # Written last: a build that was stopped is begun anew.
-            told.write_text(json.dumps(figures), encoding="utf-8")
-        figures = json.loads(told.read_text(encoding="utf-8"))
-        return dict(figures)
 
 
 def search(options: "Options") -> dict[str, Any]:
@@ -119,16 +51,16 @@ def search(options: "Options") -> dict[str, Any]:
     plain = Plain.find(options.plain)
     # The plain pipeline can be given a bundled encoder alone.
     compared = plain.works and options.settings.embedder in ENCODERS
-    real = _real_vectors(options, embedder, folder)
+    real = real_vectors(min(max(options.chunks), options.embedded), embedder, folder)
     report: dict[str, Any] = {"embedder": options.settings.embedder, "real_vectors": len(real), "sizes": {}}
     report |= {"questions": options.questions, "plain": plain.described if compared else "not measured"}
     for count in options.chunks:
-        made = _Made(folder / f"made-{count}-{_digest(embedder, len(real))}", count, embedder.name)
+        made = MadeIndex(folder / f"made-{count}-{digest(embedder, len(real))}", count, embedder.name)
         made.folder.mkdir(exist_ok=True)
-        made.once("vectors", partial(_write_rows, made, MadeVectors(real)))
-        built = {_OWN: made.once(_OWN, partial(made.build_own, embedder.dimension))}
+        made.once("vectors", partial(write_rows, made, MadeVectors(real)))
+        built = {OWN: made.once(OWN, partial(made.build_own, embedder.dimension))}
         if compared:
-            built[_PLAIN] = made.once(_PLAIN, partial(made.build_plain, plain))
+            built[PLAIN] = made.once(PLAIN, partial(made.build_plain, plain))
         # Memory is that of a process that did nothing but open the index and search.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
             measured = fresh.submit(_measure, options, made, plain if compared else None, min(count, len(real)))
@@ -138,45 +70,7 @@ def search(options: "Options") -> dict[str, Any]:
     return report
 
 
-def _batches(count: int, what: str) -> Iterator[tuple[int, int]]:
-    with tqdm(total=count, desc=what, unit=" chunks", leave=False, disable=None) as bar:
-        for start in range(0, count, _BATCH):
-            end = min(start + _BATCH, count)
-            yield start, end
-            bar.update(end - start)
-
-
-def _digest(embedder: Embedder, real: int) -> str:
-    """Changes with the made chunks, their vectors, their terms and the format of an index."""
-    chunks = [chunk_of(number) for number in range(3 * LIMIT)]
-    parts = [FORMAT, embedder.name, real, [(passage_of(chunk), terms_of(chunk).all.tolist()) for chunk in chunks]]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
-
-
-def _real_vectors(options: "Options", embedder: Embedder, folder: Path) -> np.ndarray:
-    count = min(max(options.chunks), options.embedded)
-    kept = folder / f"vectors-{count}-{_digest(embedder, count)}.npy"
-    if not kept.exists():
-        rows = [
-            embedder.embed_passages([passage_of(chunk_of(number)) for number in range(start, end)])
-            for start, end in _batches(count, "embedding")
-        ]
-        aside = kept.with_suffix(".part.npy")
-        np.save(aside, np.concatenate(rows))
-        aside.replace(kept)
-    return np.asarray(np.load(kept))
-
-
-def _write_rows(made: _Made, vectors: MadeVectors) -> dict[str, Any]:
-    shape = made.count, vectors.real.shape[1]
-    stored = np.lib.format.open_memmap(made.rows, "w+", np.float32, shape)
-    for start, end in _batches(made.count, "vectors"):
-        stored[start:end] = vectors.rows(start, end)
-    stored.flush()
-    return {"count": made.count}
-
-
-def _measure(options: "Options", made: _Made, plain: Plain | None, answerable: int) -> dict[str, dict[str, Any]]:
+def _measure(options: "Options", made: MadeIndex, plain: Plain | None, answerable: int) -> dict[str, dict[str, Any]]:
     """Asks both pipelines in turn questions that one of the first `answerable` chunks of the index answers.
 
     `latency_ms` is the program's whole retrieval, language detection included, and of the plain pipeline
@@ -191,7 +85,7 @@ def _measure(options: "Options", made: _Made, plain: Plain | None, answerable: i
         for turn, number in enumerate(numbers)
     ]
     with _own(options.settings, made.index) as own, _asked(plain, made, options.settings) as other:
-        pipelines = {_OWN: own} | ({_PLAIN: other} if other else {})
+        pipelines = {OWN: own} | ({PLAIN: other} if other else {})
         seconds: dict[str, list[float]] = defaultdict(list)
         found: dict[str, int] = defaultdict(int)
         answers: dict[str, list[list[str]]] = defaultdict(list)
@@ -212,12 +106,12 @@ def _measure(options: "Options", made: _Made, plain: Plain | None, answerable: i
             }
             for name, taken in seconds.items()
         }
-        report[_OWN]["stages_ms"] = own.stages()
+        report[OWN]["stages_ms"] = own.stages()
         vectors = own.vectors([question_of(number) for number in numbers])
         names, scores = exact(np.load(made.rows, mmap_mode="r"), vectors)
-        report[_OWN]["approximate_recall@10"] = own_recall(own.index, names, vectors)
+        report[OWN]["approximate_recall@10"] = own_recall(own.index, names, vectors)
         if other:
-            report[_PLAIN]["approximate_recall@10"] = _plain_recall(names, scores, answers[_PLAIN])
+            report[PLAIN]["approximate_recall@10"] = _plain_recall(names, scores, answers[PLAIN])
     return report
 
 
@@ -275,7 +169,7 @@ def _own(settings: Settings, folder: Path) -> Iterator[_Own]:
 
 
 @contextmanager
-def _asked(plain: Plain | None, made: _Made, settings: Settings) -> Iterator[_Asked | None]:
+def _asked(plain: Plain | None, made: MadeIndex, settings: Settings) -> Iterator[_Asked | None]:
     if plain is None:
         yield None
         return
@@ -327,7 +221,7 @@ def sections(report: Mapping[str, Any]) -> dict[str, list[str]]:
     """A table a size, as Markdown lines by name."""
     told = {}
     for count, figures in report["sizes"].items():
-        own, plain = figures[_OWN], figures.get(_PLAIN)
+        own, plain = figures[OWN], figures.get(PLAIN)
         rows: list[list[Any]] = [[title, read(own), read(plain) if plain else ""] for title, read in _FIGURES.items()]
         stages = ", ".join(f"{stage} {value}" for stage, value in own["stages_ms"].items())
         noted = f" Vectors beyond the first {report['real_vectors']:,} are real ones with noise added."
@@ -348,7 +242,9 @@ _FIGURES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "resident memory, MB": lambda figures: figures["resident_mb"]["index"],
     "of it before the index was opened": lambda figures: figures["resident_mb"]["embedder"],
     "disk, MB": lambda figures: figures["disk_mb"],
-    "seconds to index, embedding left out": lambda figures: figures["build_seconds"],
+    "seconds to index, embedding left out (load before)": lambda figures: (
+        f"{figures['build_seconds']} ({figures.get('load')})"
+    ),
     "nearest ten by exact search that were found": lambda figures: f"{100 * figures['approximate_recall@10']:.1f} %",
     "the passage asked for among the first ten": lambda figures: f"{100 * figures['found@10']:.1f} %",
 }
