@@ -68,7 +68,7 @@ def grouped(items: Iterable[Asked], key: Callable[[Asked], Any]) -> dict[Any, li
 _EXPLAINED = {
     "right": (
         "Percent of questions whose answer was said with the needle's page cited. A row of maps is a language of"
-        " questions, a column one of needles; haystacks of all languages are taken together."
+        " questions, a column one of needles (question → needle); haystacks of all languages are taken together."
     ),
     "needle in passages": (
         "Percent of questions for which the needle stood whole in a passage that the answer could be made of. Where"
@@ -166,7 +166,7 @@ def _heat_maps(asked: Sequence[Asked], test: Callable[[Asked], bool]) -> bytes:
     groups = grouped(asked, lambda item: (item.question, item.needle, item.words, item.depth))
     with style():
         figure = Figure(
-            figsize=(0.7 + len(needles) * (0.5 + 0.42 * len(sizes)), 0.5 + len(questions) * (0.6 + 0.26 * len(depths)))
+            figsize=(0.7 + len(needles) * (0.45 + 0.42 * len(sizes)), 0.5 + len(questions) * (0.6 + 0.26 * len(depths)))
         )
         every: Any = figure.subplots(len(questions), len(needles), sharex=True, sharey=True, squeeze=False)
         for row, question in enumerate(questions):
@@ -180,15 +180,15 @@ def _heat_maps(asked: Sequence[Asked], test: Callable[[Asked], bool]) -> bytes:
                 for (y, x), value in np.ndenumerate(values):
                     if not np.isnan(value):
                         colour = "#ffffff" if value > 55 else "#111111"
-                        axes.text(x + 0.5, y + 0.5, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=7)
+                        axes.text(x + 0.5, y + 0.5, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=8)
                 axes.grid(False)
-                axes.set_title(f"asked in {question}, needle in {needle}", fontsize=8)
+                axes.set_title(f"{question} → {needle}")
                 axes.set_xticks([place + 0.5 for place in range(len(sizes))], [_short(size) for size in sizes])
                 axes.set_yticks([place + 0.5 for place in range(len(depths))], [f"{depth}" for depth in depths])
                 axes.tick_params(length=0)
         every[0, 0].invert_yaxis()
-        figure.supxlabel("words of the haystack", fontsize=8)
-        figure.supylabel("depth, percent", fontsize=8)
+        figure.supxlabel("words of the haystack")
+        figure.supylabel("depth, percent")
         return svg(figure)
 
 

@@ -41,7 +41,7 @@ _PLOTTED = ("answers/inside", "refusals/answered")
 class Retyped:
     """The questions that a variant changes, asked as it types them, and what became of the figures.
 
-    Groups are `all` and the questions' languages where there are several.
+    Groups are `all` and the questions' languages.
     """
 
     variant: str
@@ -110,7 +110,7 @@ def effects(plain: Run, run: Run) -> tuple[Change, ...]:
         if figure.startswith("retrieval/page") and not paged:
             continue
         shared = [name for name in after.get(figure, {}) if name in before.get(figure, {})]
-        for group, names in {ALL: set(shared), **(languages if len(languages) > 1 else {})}.items():
+        for group, names in {ALL: set(shared), **languages}.items():
             ours, theirs = ([side[figure][name] for name in shared if name in names] for side in (before, after))
             if ours:
                 before_mean, after_mean = (sum(values) / len(values) for values in (ours, theirs))
@@ -146,7 +146,9 @@ def sections(name: str, found: Robustness) -> tuple[Section, ...]:
     shown = [figure for figure in shown if "@1" not in figure]
     rows: list[tuple[Any, ...]] = []
     for item in found.variants:
-        for group in dict.fromkeys(change.group for change in item.changes):
+        groups = [*dict.fromkeys(change.group for change in item.changes)]
+        # Of one language all is that language.
+        for group in groups if len(groups) > 2 else groups[1:]:
             cells = (_cell(item.change(figure, group)) for figure in shown)
             count = max(change.comparison.difference.count for change in item.changes if change.group == group)
             rows.append((item.variant, group, count, *cells))
