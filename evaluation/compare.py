@@ -95,7 +95,23 @@ def section(compared: Sequence[Compared]) -> Section:
         " twenty that only chance moved, about one is below 0.05.",
     )
     titles = ("figure", *(item.configuration.label for item in compared))
-    return Section("Configurations compared", paragraphs, titles, tuple(rows))
+    return Section("Configurations compared", paragraphs, titles, tuple(rows), first=True)
+
+
+def plotted(compared: Sequence[Compared]) -> Section:
+    """The same with a plot of the differences and their intervals. Needs matplotlib."""
+    from evaluation.report.plots import forest
+
+    rows = against_first(compared)
+    series = {
+        item.configuration.label: [
+            one.comparison.difference if (one := row[place]).comparison else None for row in rows.values()
+        ]
+        for place, item in enumerate(compared)
+        if place
+    }
+    drawn = forest([*rows], series, "points more than the first configuration, with 95 % interval", difference=True)
+    return replace(section(compared), figure=drawn, alternative="The differences of the table, with their intervals.")
 
 
 def markdown(compared: Sequence[Compared]) -> str:

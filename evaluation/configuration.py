@@ -17,6 +17,8 @@ from rag.errors import ConfigurationError
 from rag.settings import RetrievalSettings, Settings
 
 AS_SET = "as set"
+CONFIGURATION = "configuration"
+"""What the settings of a run call the one that it was asked in."""
 CHUNK_TOKENS, WEIGHTS = "chunk_tokens", "weights"
 _SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "embedder": str,
@@ -82,7 +84,7 @@ class Configuration:
     def told(self) -> dict[str, Any]:
         """What a run over it should keep beside its settings."""
         others = {name: value for name, value in self.values.items() if "." in name or name == WEIGHTS}
-        return {CHUNK_TOKENS: self.chunk_tokens, **others}
+        return {CONFIGURATION: self.label, CHUNK_TOKENS: self.chunk_tokens, **others}
 
     @contextmanager
     def in_force(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ import pytest
 import ingest.split
 import rag.weights
 from evaluation.__main__ import main
-from evaluation.compare import Compared, against_first, compare, markdown, section
+from evaluation.compare import Compared, against_first, compare, markdown, plotted, section
 from evaluation.configuration import AS_SET, Configuration
 from evaluation.outcome import Run
 from ingest.pipeline import bring_up_to_date
@@ -125,6 +125,8 @@ def test_the_table_holds_each_against_the_first(compared: tuple[Compared, ...]) 
     assert all(len(row) == len(part.titles) for row in part.rows)
     recall = {row[0]: row for row in part.rows}["retrieval/document/shown/recall@5"]
     assert recall[1:3] == ("100.0", "100.0 (+0.0, p 1.000)")
+    drawn = plotted(compared)
+    assert drawn.rows == part.rows and drawn.figure and b"chunk_tokens=60" in drawn.figure
     text = markdown(compared)
     assert text.count("\n|") == len(part.rows) + 2 and "-9 |" in text
 

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
     require("ir_measures", *(() if chosen.no_report else ("matplotlib",)))
     from evaluation.changes import changes
-    from evaluation.compare import against_first, compare, markdown, section
+    from evaluation.compare import against_first, compare, markdown, plotted
     from evaluation.configuration import Configuration
     from evaluation.run import keep
     from evaluation.target import set_name
@@ -71,7 +71,7 @@ def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
         runs = [item.run for item in compared]
         # The table tells of more than two: what changed is of a pair.
         differences = changes(*runs) if len(runs) == 2 else ()
-        report["report"] = str(write(folder, runs, differences, [section(compared)]))
+        report["report"] = str(write(folder, runs, differences, [plotted(compared)]))
     return report
 
 

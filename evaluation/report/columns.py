@@ -64,6 +64,10 @@ def columns(runs: Sequence[Run]) -> tuple[Column, ...]:
 def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
     """What tells each group from the others: settings that differ, else the revision, the index, the time."""
     settings = [group[0].settings for group in groups]
+    configurations = [str(one.get("configuration", "")) for one in settings]
+    if all(configurations) and len({*configurations}) == len(groups):
+        # They were asked to be told apart by this.
+        return configurations
     names = [name for name in dict.fromkeys(name for one in settings for name in one) if name not in _OF_A_SET]
     differing = [name for name in names if len({repr(one.get(name)) for one in settings}) > 1]
     labels = ["; ".join(f"{name} {_plain(one.get(name))}" for name in differing)[:_LABEL] for one in settings]
