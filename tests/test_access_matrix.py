@@ -1,5 +1,6 @@
 """Every route of the program by every kind of caller, over a real server. A route that stands in no table fails."""
 
+import hashlib
 import http.client
 import json
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,10 @@ LINES = {
         for name in ("harbour", "vault", "both")
     },
 }
-LOGINS = {"bob": Secret(f"{KIND}{password_hash('a long password')}")}
+LOGINS = {
+    "bob": Secret(f"{KIND}{password_hash('a long password')}"),
+    "eve": Secret(f"{KIND}{password_hash('another password')}; domains={PRIVATE}"),
+}
 TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 ACCEPT = {"accept": "application/json, text/event-stream"}
 
@@ -80,6 +84,13 @@ ROUTES = {
     "POST /login": Asked("", "POST", "/login"),
     "POST /logout": Asked("", "POST", "/logout"),
 }  # fmt: skip
+VIEWER = {
+    "GET /sources/{domain}/{document}": "/sources/%s/%d",
+    "GET /sources/{domain}/{document}/pages/{number}": "/sources/%s/%d/pages/1",
+    "GET /sources/{domain}/{document}/pages/{number}.webp": "/sources/%s/%d/pages/1.webp",
+    "GET /sources/{domain}/{document}/file": "/sources/%s/%d/file",
+}
+"""What the page's source viewer asks for; `%d` stands for a document of the domain."""
 MOUNTS = {"/static": "", **{f"/{language}": "page" for language in LANGUAGES}}
 PROGRAMS = [name for name, asked in ROUTES.items() if asked.part in ("api", "metrics")]
 
@@ -163,7 +174,7 @@ def found_routes(routes: Any, before: str = "") -> Iterator[tuple[str, str]]:
 def test_every_route_stands_in_a_table(closed: Program) -> None:
     found = {f"{method} {path}" for method, path in found_routes(closed.app.routes)}
     inside = {name for name in found if any(name.split(" ")[1].startswith(mount) for mount in MOUNTS)}
-    assert found - inside == ROUTES.keys()
+    assert found - inside == ROUTES.keys() | VIEWER.keys()
     assert len(inside) > 20
 
 
@@ -260,6 +271,43 @@ def test_the_page_needs_a_login(closed: Program, opened: Program, page_only: Pro
     for name in PROGRAMS:
         method, path, body = ROUTES[name].about(PUBLIC)
         assert_unknown(closed.client.request(method, path, json=body, headers=ACCEPT | cookie))
+
+
+@pytest.mark.parametrize("name", VIEWER)
+def test_the_source_viewer_shows_what_the_page_does(
+    closed: Program, opened: Program, page_only: Program, alone: Program, name: str
+) -> None:
+    def ask(running: Program, domain: str, document: str = "", **headers: str) -> httpx.Response:
+        known = hashlib.sha256(TEXTS[domain].encode()).hexdigest()[:32]
+        return running.page(VIEWER[name].replace("%s", domain).replace("%d", document or known), **headers)
+
+    for headers in ({}, {"cookie": f"{COOKIE}=bob.99999999999.{'0' * 64}"}, bearer("both")):
+        assert ask(closed, PUBLIC, **headers).status_code == 401
+    visitors = Visitors(closed.settings, Proxies(closed.settings))
+    bob, eve = ({"cookie": f"{COOKIE}={visitors.cookie(visitor)}"} for visitor in ("bob", "eve"))
+    # A text file has no picture, and the domains do not give their files out.
+    expected = {"webp": (404, "no_picture"), "file": (403, "files_closed")}.get(name.rpartition("}")[2].strip("./"))
+    seeing = [
+        (closed, bob, {PUBLIC}),
+        (closed, eve, {PRIVATE}),
+        *((p, {}, {PUBLIC}) for p in (opened, page_only, alone)),
+    ]
+    for running, headers, seen in seeing:
+        for domain in (PUBLIC, PRIVATE):
+            answer = ask(running, domain, **headers)
+            if domain in seen:
+                assert (
+                    (answer.status_code, error(answer)["code"]) == expected if expected else answer.status_code == 200
+                )
+                continue
+            assert (answer.status_code, error(answer)["code"]) == (404, "unknown_domain")
+            assert TEXTS[domain] not in answer.text
+            nowhere = running.page(VIEWER[name].replace("%s", "nowhere").replace("%d", "0" * 32), **headers)
+            assert nowhere.text == answer.text.replace(domain, "nowhere")
+            # Nor does the way through a domain that is seen lead to it.
+            (other,) = seen
+            crossed = hashlib.sha256(TEXTS[domain].encode()).hexdigest()[:32]
+            assert error(ask(running, other, crossed, **headers))["code"] == "unknown_document"
 
 
 @pytest.mark.parametrize(
