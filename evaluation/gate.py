@@ -86,7 +86,7 @@ class Verdict:
             )
             for item in self.held
         )
-        return Section("Held against the baseline", (self.sentence(), *self.told), titles, rows)
+        return Section("Held against the baseline", (self.sentence(), *self.told), titles, rows, first=True)
 
 
 def judge(pairs: Sequence[tuple[Baseline, Baseline]]) -> Verdict:

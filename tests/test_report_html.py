@@ -149,7 +149,7 @@ def test_a_label_of_a_plot_may_be_anything() -> None:
 
 
 def test_without_a_baseline_it_says_so(page: html.HtmlElement) -> None:
-    assert words(page.find_class("verdict")[0]) == "There is no baseline, so nothing is compared."
+    assert words(page.find_class("verdict")[0]) == "There is no earlier run to compare with."
 
 
 def pair() -> tuple[Run, Run]:
@@ -228,6 +228,19 @@ def test_other_sections(tmp_path: Path) -> None:
     assert second.get("src").startswith("data:image/png;base64,") and second.get("alt") == 'By depth "and" size'
     assert third.get("src").startswith("data:image/svg+xml;base64,") and third.get("alt") == "Foreign"
     assert len([*page.iter("script")]) == 1
+
+
+def test_what_a_gate_says_comes_first_and_into_the_comment(tmp_path: Path) -> None:
+    titles, rows = ("figure", "now", ""), (("retrieval/page/fused/recall@5", "96.7", "<b>fails"),)
+    gate = Section("Held", ("The gate fails: www.example.org @somebody (p 0.0123).",), titles, rows, first=True)
+    page = parsed(write(tmp_path, [reported.run(reported.outcome())], sections=[Section("Later"), gate]))
+    order = [one.get("id") for one in page.xpath("//main/section")]
+    assert order[:3] == ["verdict", "first-1", "headline"] and order[-3:] == ["section-1", "settings", "definitions"]
+    assert "retrieval/page/fused/recall@5 96.7 <b>fails" in words(page.get_element_by_id("first-1"))
+    text = (tmp_path / MARKDOWN).read_text(encoding="utf-8")
+    assert "\nThe gate fails: `www.example.org` `@somebody` (p 0.0123).\n" in text
+    assert "| `retrieval/page/fused/recall@5` | 96.7 | `<b>fails` |" in text
+    assert "Later" not in text
 
 
 def test_passages_alone(tmp_path: Path) -> None:

@@ -34,5 +34,5 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / HTML
     path.write_text(html.page(found, asked, changes, sections), encoding="utf-8")
-    (folder / MARKDOWN).write_text(markdown.text(found, asked, changes), encoding="utf-8")
+    (folder / MARKDOWN).write_text(markdown.text(found, asked, changes, sections), encoding="utf-8")
     return path

@@ -17,7 +17,7 @@ from evaluation.report import names, plots, tables, verdict
 from evaluation.report.columns import LEVELS, Column
 from evaluation.report.drill import Asked
 from evaluation.report.faults import FAULTS
-from evaluation.report.section import Section
+from evaluation.report.section import Section, section_cell
 from evaluation.retrieval import ALL
 from evaluation.statistics import Estimate
 from rag.text import visible
@@ -89,7 +89,7 @@ def _language(code: str) -> str:
 
 
 def _table(section: Section) -> tables.Table | None:
-    rows = tuple(tuple(f"{one:.3f}" if isinstance(one, float) else str(one) for one in row) for row in section.rows)
+    rows = tuple(tuple(map(section_cell, row)) for row in section.rows)
     return tables.Table(f"{section.title}: figures", section.titles, rows) if rows else None
 
 

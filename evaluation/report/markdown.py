@@ -13,6 +13,7 @@ from evaluation.report.columns import Column
 from evaluation.report.drill import Asked
 from evaluation.report.faults import SHOWN
 from evaluation.report.names import percent, points, probability, title
+from evaluation.report.section import Section, section_cell
 from evaluation.report.tables import Cell, Table
 from evaluation.retrieval import ALL
 from evaluation.tables import table
@@ -25,16 +26,21 @@ _CHANGES = 10
 _PAIRS = 20
 _COLUMNS = 8
 _TEXT = 240
+_ROWS = 40
+_PLAIN = re.compile(r"(?!\W?(?:www\.|GH-\d))[(„“”‘\"]?[^\W_](?:[\w.,;:%()’'”“\"–−+-](?<!_))*|[(−–+-]?\d[\d.,%();:]*|[<>=–−+-]")
 
 
-def text(columns: Sequence[Column], asked: Sequence[Asked], changes: Sequence[Change]) -> str:
-    """The verdict, headline figures, changes, recall by language pair and the worst questions, within the limit."""
+def text(
+    columns: Sequence[Column], asked: Sequence[Asked], changes: Sequence[Change], sections: Sequence[Section] = ()
+) -> str:
+    """Within the limit: verdict, what comes first, headline figures, recall by language pair, the worst questions."""
     columns = columns[:_COLUMNS]
     sets = [*dict.fromkeys(run.set for column in columns for run in column.runs)]
     parts = [
         [f"## Evaluation: {', '.join(map(code, sets[:_PAIRS]))}"],
         _verdict(changes, len(columns)),
         [f"- {column.name}: {code(column.label)}" for column in columns] if len(columns) > 1 else [],
+        *(_section(section) for section in sections if section.first),
         _table(tables.headline(columns)),
         _pairs(columns),
         _worst(asked),
@@ -57,6 +63,19 @@ def code(value: str, limit: int = _TEXT) -> str:
     fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
     space = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{space}{line}{space}{fence}"
+
+
+def sentence(value: str) -> str:
+    """A text in one line, with every word that could be markup, a link, a mention or a reference as a code span."""
+    return " ".join(word if _PLAIN.fullmatch(word) else code(word) for word in flatten(visible(value)).split())
+
+
+def _section(section: Section) -> list[str]:
+    lines = [f"### {sentence(section.title)}", ""]
+    for paragraph in section.paragraphs:
+        lines += [sentence(paragraph), ""]
+    rows = [[sentence(section_cell(one)) for one in row] for row in section.rows[:_ROWS]]
+    return [*lines, *table([sentence(one) for one in section.titles], rows)] if rows else lines
 
 
 def _verdict(changes: Sequence[Change], columns: int) -> list[str]:

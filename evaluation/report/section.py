@@ -11,6 +11,7 @@ class Section:
     `titles` are the table's column headings, each of `rows` has as many cells; a cell is shown as `str` of it, floats
     with three digits behind the point. `figure` is an SVG or PNG, `alternative` says in words what it shows. An SVG
     made by `plots.svg` follows the page's colours; any other is shown on white.
+    One that says what to make of it all comes `first`, beside the verdict and in the text of a pull request, too.
     """
 
     title: str
@@ -19,3 +20,9 @@ class Section:
     rows: tuple[tuple[Any, ...], ...] = ()
     figure: bytes | None = None
     alternative: str = ""
+    first: bool = False
+
+
+def section_cell(value: Any) -> str:
+    """A cell as it is shown."""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

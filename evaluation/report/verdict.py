@@ -25,7 +25,7 @@ class Verdict:
 def told(changes: Sequence[Change], columns: int = 1) -> Verdict:
     """The verdict on changes; `columns` is how many runs stand side by side."""
     if not changes:
-        text = "There is no baseline, so nothing is compared." if columns == 1 else "The runs stand side by side."
+        text = "There is no earlier run to compare with." if columns == 1 else "The runs stand side by side."
         return Verdict("none", text, "Differences within the intervals may be chance.")
     ranked = ordered(changes)
     drops, gains, others = (tuple(one for one in ranked if _side(one) == side) for side in (-1, 1, 0))
