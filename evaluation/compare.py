@@ -110,7 +110,7 @@ def plotted(compared: Sequence[Compared]) -> Section:
         for place, item in enumerate(compared)
         if place
     }
-    drawn = forest([*rows], series, "points more than the first configuration, with 95 % interval", difference=True)
+    drawn = forest([*rows], series, "points more than the first configuration", difference=True)
     return replace(section(compared), figure=drawn, alternative="The differences of the table, with their intervals.")
 
 
