@@ -1,7 +1,6 @@
 """A document of an index as its viewer is shown it, and the file it was read from. Knows nothing of HTTP."""
 
 import os
-import re
 import threading
 import unicodedata
 from collections import OrderedDict
@@ -41,7 +40,16 @@ _TYPES = {
     "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx"),
 }
 _OTHER = ("application/octet-stream", "")
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}")
+_SUFFIXES = (
+    *(suffix for _, suffix in _TYPES.values()),
+    ".tsv",
+    ".tab",
+    ".htm",
+    ".xhtml",
+    ".markdown",
+    ".mdx",
+    ".ndjson",
+)
 _TABLES = frozenset({"csv", "xlsx", "xls", "ods"})
 PDF = "pdf"
 
@@ -78,9 +86,8 @@ def file_name(record: DocumentRecord) -> str:
     """What to save a document's file as: the last part of its name."""
     name = record.source.rpartition("/")[2].strip(". ") or record.id
     suffix = _TYPES.get(record.kind, _OTHER)[1]
-    # Names of what was fetched, such as 2401.01234v2, have none of their own.
-    known = any(name.lower().endswith(suffix) for _, suffix in _TYPES.values())
-    return name if known or (_SUFFIX.fullmatch(Path(name).suffix) and not suffix) else name + suffix
+    # Names of what was fetched, such as 2401.01234v2 or example.org, have none of their own.
+    return name if not suffix or name.lower().endswith(_SUFFIXES) else name + suffix
 
 
 def passwords(record: DocumentRecord, domain: Domain) -> tuple[str, ...]:

@@ -89,7 +89,8 @@ def _opened(content: bytes, passwords: list[str]) -> Any:
 def _picture(page: Any, width: float, height: float, pixels: int) -> bytes:
     """The page as WebP, so many pixels wide, fewer where it would be too large."""
     scale = min(pixels / width, LONGEST / width, LONGEST / height, math.sqrt(PIXELS / (width * height)))
-    return _encoded(page.render(scale=scale).to_pil().convert("RGB"))
+    # PDFium rounds up, and so a little above a whole number too.
+    return _encoded(page.render(scale=scale * (1 - 1e-6)).to_pil().convert("RGB"))
 
 
 def _encoded(picture: "Image") -> bytes:

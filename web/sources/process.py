@@ -44,6 +44,11 @@ class Process:
         self._answered = 0
         self._lock = threading.Lock()
 
+    @property
+    def process_id(self) -> int | None:
+        """That of the child, None where there is none."""
+        return self._process.pid if self._process is not None else None
+
     def start(self) -> None:
         """Starts the child, so that the first page does not wait for that; does nothing where it runs."""
         with self._lock:
