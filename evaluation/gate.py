@@ -4,7 +4,7 @@ All figures of all sets are one question, did anything drop, and are tested toge
 may be too small to tell, and the p-values are corrected for there being several figures. Only drops count.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ LEAST = 0.01
 """A drop of the mean, in [0, 1], that is smaller never fails, however sure it is."""
 # So many questions that changed are tried with all signs, without chance.
 _EXACT = 13
+# Signs that are held at once.
+_HELD = 4_000_000
 # Sums of the same numbers in another order differ by so much.
 _ROUNDING = 1e-9
 # Of each kind of settings so many characters are told.
@@ -110,10 +112,12 @@ def judge(pairs: Sequence[tuple[Baseline, Baseline]]) -> Verdict:
         for figure in HELD
     }
     columns = {figure: sides for figure, sides in columns.items() if not np.isnan(sides).all()}
+    if not columns:
+        raise ConfigurationError("The baselines hold no figure that was measured: write them again from newer runs.")
     differences = {
         figure: np.nan_to_num(better(figure) * (sides[:, 1] - sides[:, 0])) for figure, sides in columns.items()
     }
-    p_values = drops(np.stack([*differences.values()], axis=1)) if differences else np.ones(0)
+    p_values = drops(np.stack([*differences.values()], axis=1))
     return Verdict(
         tuple(
             _held(figure, sides, differences[figure], float(p_value))
@@ -141,21 +145,28 @@ def drops(differences: np.ndarray, seed: int = SEED) -> np.ndarray:
     scaled = -changed[:, fallen] / scale[fallen]
     seen = scaled.sum(0)
     order = np.argsort(-seen, kind="stable")
-    under_chance = _signs(len(changed), seed) @ scaled[:, order]
-    # The largest of the figure itself and of all that fell less.
-    largest = np.maximum.accumulate(under_chance[:, ::-1], axis=1)[:, ::-1]
-    as_far = (largest >= seen[order] - _ROUNDING).sum(0)
-    exact = len(changed) <= _EXACT
-    found = as_far / len(largest) if exact else (as_far + 1) / (len(largest) + 1)
+    as_far, tried = np.zeros(len(order)), 0
+    for signs in _signs(len(changed), seed):
+        under_chance = signs @ scaled[:, order]
+        # The largest of the figure itself and of all that fell less.
+        largest = np.maximum.accumulate(under_chance[:, ::-1], axis=1)[:, ::-1]
+        as_far += (largest >= seen[order] - _ROUNDING).sum(0)
+        tried += len(signs)
+    # Of drawn signs those that were seen are counted as one more, so that no p-value is 0 (Phipson and Smyth 2010).
+    found = as_far / tried if len(changed) <= _EXACT else (as_far + 1) / (tried + 1)
     p_values[fallen[order]] = np.maximum.accumulate(found)
     return p_values
 
 
-def _signs(count: int, seed: int) -> np.ndarray:
-    """(r, count) signs: all there are where these are few, else drawn ones."""
+def _signs(count: int, seed: int) -> Iterator[np.ndarray]:
+    """Blocks of (r, count) signs: all there are where these are few, else drawn ones."""
     if count <= _EXACT:
-        return 1.0 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
-    return 1.0 - 2 * np.random.default_rng(seed).integers(0, 2, (RESAMPLES, count), dtype=np.int8)
+        yield 1.0 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
+        return
+    chance = np.random.default_rng(seed)
+    block = max(1, _HELD // count)
+    for start in range(0, RESAMPLES, block):
+        yield 1.0 - 2 * chance.integers(0, 2, (min(block, RESAMPLES - start), count), dtype=np.int8)
 
 
 def _sides(baseline: Baseline, now: Baseline, figure: str, names: Sequence[str]) -> np.ndarray:
