@@ -89,8 +89,9 @@ def test_a_file_is_read_again_once_it_is_another_one(settings: Settings) -> None
     ("url", "shown"),
     [
         ("https://arxiv.org/abs/2401.01234", True), ("http://example.org/a?b=c#d", True), ("", False),
-        ("javascript:alert(1)", False), ("data:text/html,a", False), ("file:///etc/passwd", False), ("//example.org", False),
-        ("https://", False), ("https://example.org/\n", False), ("https://[", False), ("https://example.org/" + "a" * 2000, False),
+        ("javascript:alert(1)", False), ("data:text/html,a", False), ("file:///etc/passwd", False),
+        ("//example.org", False), ("https://", False), ("https://example.org/\n", False), ("https://[", False),
+        ("https://example.org/" + "a" * 2000, False),
     ],
 )  # fmt: skip
 def test_only_addresses_of_the_web_are_shown(settings: Settings, url: str, shown: bool) -> None:
@@ -111,7 +112,8 @@ def test_what_connectors_and_files_say_of_a_document(settings: Settings) -> None
     ("source", "kind", "name"),
     [
         ("a/b/Report.pdf", "pdf", "Report.pdf"), ("arxiv/2401.01234v2", "pdf", "2401.01234v2.pdf"),
-        ("wikipedia/en/Heron", "record", "Heron.json"), ("web/example.org", "html", "example.org.html"), ("web/example.org/", "html", None), ("a/..", "text", None),
+        ("wikipedia/en/Heron", "record", "Heron.json"), ("web/example.org", "html", "example.org.html"),
+        ("web/example.org/", "html", None), ("a/..", "text", None),
         ("readme", "text", "readme.txt"), ("data.TSV", "csv", "data.TSV"), ("scan.png", "image", "scan.png"),
     ],
 )  # fmt: skip

@@ -93,6 +93,8 @@ def test_nothing_is_found_where_it_is_not() -> None:
     # Of what is there twice, with nothing around it that tells, neither.
     twice = "The horn is sounded twice a minute. Elsewhere. The horn is sounded twice a minute."
     assert places("Quiet! The horn is sounded twice a minute", [(7, 41)], twice) == [[]]
+    assert places("Norway.", [(0, 7)], "Sails to Norway and back.") == [list(range(9, 15))]
+    assert places("Norway.", [(0, 7)], "From Norway to Norway.") == places("sea", [(0, 3)], "The sea.") == [[]]
     assert places("", [(0, 0)], page) == [[]] and places("a", [(0, 1)], "") == [[]]
     half = "On foggy mornings the horn is sounded twice"
     assert places(QUOTE, [(0, len(QUOTE))], half) == [[]]

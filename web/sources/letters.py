@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 # What two texts share in a row before it counts as the same place, and as its continuation a little further on.
 _SEED = 12
 _NEAR_SEED = 4
+_LEAST_LETTERS = 5
 _NEAR = 200
 _SAME_SEEDS = 20
 # Pages that say the same thing over and over are given up.
@@ -84,6 +85,8 @@ class _Alignment:
         self._there = there
         self._taken = bytearray(len(there))
         self._expected = -1
+        # The end of a passage may stand alone on a page.
+        self._seed = min(_SEED, max(len(wanted), _LEAST_LETTERS))
         self._compared = 0
         self.places = [-1] * len(wanted)
         position = 0
@@ -105,18 +108,18 @@ class _Alignment:
         length = self._common(position, self._expected)
         if length >= min(_NEAR_SEED, len(self._wanted) - position):
             return self._expected, length
-        return self._near(position, _SEED)
+        return self._near(position, self._seed)
 
     def _sought(self, position: int) -> tuple[int, int]:
         """Where the letters stand for the longest, and how many; none where they do in several places."""
-        seed = self._wanted[position : position + _SEED]
+        seed = self._wanted[position : position + self._seed]
         found: list[tuple[int, int]] = []
-        place = self._there.find(seed) if len(seed) == _SEED else -1
+        place = self._there.find(seed) if len(seed) == self._seed else -1
         while place >= 0 and len(found) < _SAME_SEEDS:
             found.append((self._common(position, place), place))
             place = self._there.find(seed, place + 1)
         longest = max(found, default=(0, -1))[0]
-        if longest >= _SEED:
+        if longest >= self._seed:
             alike = [place for length, place in found if length == longest]
             # Of places that are alike, the one that follows what was found last.
             following = [place for place in alike if 0 <= self._expected <= place]
