@@ -181,7 +181,18 @@ def test_the_same_run_twice_changes_nothing(tmp_path: Path) -> None:
     before, _ = pair()
     page = parsed(write(tmp_path, [before], changes(before, before)))
     assert "same" in page.find_class("verdict")[0].get("class")
+    assert words(page.find_class("verdict")[0]) == "No figure differs from those before."
+    assert page.xpath('//section[@id="verdict"]//figure') == []
+    assert page.xpath("//thead//th[not(text())]") == []
+
+
+def test_what_chance_alone_can_do_is_no_verdict(tmp_path: Path) -> None:
+    before, after = pair()
+    once = replace(after, outcomes=(after.outcomes[0], *before.outcomes[1:]))
+    page = parsed(write(tmp_path, [once], changes(before, once)))
+    assert "same" in page.find_class("verdict")[0].get("class")
     assert "none changed significantly" in words(page.find_class("verdict")[0])
+    assert page.xpath('//section[@id="verdict"]//figure')
 
 
 def test_runs_of_the_same_questions_stand_side_by_side(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def _refusals(columns: Sequence[Column]) -> Markup | None:
 
 def _changed(found: verdict.Verdict) -> Markup | None:
     """The differences that matter most."""
-    shown = [*found.drops, *found.gains, *found.others][:_CHANGES]
+    shown = [one for one in (*found.drops, *found.gains, *found.others) if one.comparison.difference.value][:_CHANGES]
     if not shown:
         return None
     rows = [names.title(one.figure) + (f", {one.group}" if one.group != ALL else "") for one in shown]

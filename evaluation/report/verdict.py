@@ -27,6 +27,9 @@ def told(changes: Sequence[Change], columns: int = 1) -> Verdict:
     if not changes:
         text = "There is no earlier run to compare with." if columns == 1 else "The runs stand side by side."
         return Verdict("none", text, "Differences within the intervals may be chance.")
+    if not any(one.comparison.difference.value for one in changes):
+        note = f"{len(changes)} comparisons, question by question."
+        return Verdict("same", "No figure differs from those before.", note, others=tuple(changes))
     ranked = ordered(changes)
     drops, gains, others = (tuple(one for one in ranked if _side(one) == side) for side in (-1, 1, 0))
     compared = len(changes)
