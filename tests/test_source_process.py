@@ -14,7 +14,7 @@ from pypdf import PdfReader, PdfWriter
 from tests.files import make_pdf, prose
 from web.entrance import Refused
 from web.sources import pictures as pictures_module
-from web.sources.limits import LONGEST, PIXELS, WIDTHS
+from web.sources.limits import LONGEST, PIXELS, WAITING, WIDTHS
 from web.sources.pictures import PdfFile, Pictures
 from web.sources.process import PageFailed, Process
 
@@ -195,3 +195,21 @@ def test_who_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         draw(pictures, stored(tmp_path, make_pdf([prose([TEXT])])))
     assert refused.value.code == "overloaded"
     pictures.close()
+
+
+def test_only_so_many_wait(tmp_path: Path) -> None:
+    file = stored(tmp_path, make_pdf([prose([TEXT])]))
+    pictures = Pictures()
+
+    async def ask() -> list[bytes | BaseException]:
+        # Each of another page, so that none is kept yet.
+        asked = (pictures.picture(file, page, 480) for page in range(1, WAITING + 6))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    try:
+        answers = asyncio.run(ask())
+        assert isinstance(answers[0], bytes)
+        assert [isinstance(answer, Refused) for answer in answers] == [False] * WAITING + [True] * 5
+        assert asyncio.run(pictures.picture(file, 1, 800))
+    finally:
+        pictures.close()

@@ -10,8 +10,12 @@ QUALITY = 82
 PAGE_SECONDS = 10.0
 WAIT_SECONDS = 15.0
 """That a page waits behind others before its reader is told to come back."""
+WAITING = 16
+"""Pages that may be asked for at once."""
 MEMORY_BYTES = 1_200_000_000
 """Address space of the process that opens files."""
+TIRED_BYTES = 500_000_000
+"""Memory after which that process ends and another one begins."""
 OPEN_FILES = 4
 OPEN_BYTES = 100_000_000
 """Of the files that stay open, but for the last one."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.sources import open_file
-from web.sources.limits import LONGEST, MEMORY_BYTES, OPEN_BYTES, OPEN_FILES, PIXELS, QUALITY
+from web.sources.limits import LONGEST, MEMORY_BYTES, OPEN_BYTES, OPEN_FILES, PIXELS, QUALITY, TIRED_BYTES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -118,8 +118,8 @@ def main() -> None:
             answer, content, tired = _answered(painter, request)
             target.write(json.dumps({**answer, "bytes": len(content)}).encode() + b"\n" + content)
             target.flush()
-            if tired:
-                # A heap that was full serves nobody else.
+            if tired or _used_bytes() > TIRED_BYTES:
+                # What a large file leaves behind serves nobody else.
                 sys.exit(1)
 
 
@@ -135,6 +135,12 @@ def _answered(painter: Painter, request: dict[str, Any]) -> tuple[dict[str, Any]
     # Whatever a library makes of a strange page is that page's failure.
     except Exception:
         return {"error": "unreadable_page"}, b"", False
+
+
+def _used_bytes() -> int:
+    """The most memory that was in use so far."""
+    # https://man7.org/linux/man-pages/man2/getrusage.2.html counts kilobytes, macOS bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _warm_up() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from web.entrance import Refused
-from web.sources.limits import CACHE_BYTES, WAIT_SECONDS
+from web.sources.limits import CACHE_BYTES, WAIT_SECONDS, WAITING
 from web.sources.process import PageFailed, Process
 from web.work import Pool
 
@@ -41,6 +41,7 @@ class Pictures:
         self._process = process or Process()
         self._pool = Pool(1, "pictures")
         self._cache = _Cache(most_bytes)
+        self._waiting = 0
 
     async def warm_up(self) -> None:
         """Starts the process, as far as nobody waits for it."""
@@ -84,10 +85,21 @@ class Pictures:
 
         def begun() -> Any:
             if time.monotonic() > latest:
-                raise Refused("overloaded", "Too many pages are being drawn. Ask again in a few seconds.", 5)
+                raise _busy()
             return work()
 
-        return await self._pool.run(begun)
+        if self._waiting >= WAITING:
+            raise _busy()
+        # Counted on the event loop alone.
+        self._waiting += 1
+        try:
+            return await self._pool.run(begun)
+        finally:
+            self._waiting -= 1
+
+
+def _busy() -> Refused:
+    return Refused("overloaded", "Too many pages are being drawn. Ask again in a few seconds.", 5)
 
 
 class _Cache:
