@@ -21,7 +21,7 @@ _PASSAGES = 600_000
 _LEAST, _MOST = 160, 700
 # What is neither labelled nor cited is seldom read.
 _OTHERS = 3
-_QUESTIONS = 1500
+_QUESTIONS = 600
 _ANSWER = 4000
 _EMPTY_LINES = re.compile(r"\n(?:\s*\n)+")
 _REST = re.compile(r"(?:\S{0,20}\s+)?")
@@ -70,7 +70,7 @@ class Asked:
 
 
 def drilled(columns: Sequence[Column]) -> tuple[Asked, ...]:
-    """The questions, worst first, at most 1,500 of them."""
+    """The questions, worst first, at most 600 of them."""
     found: dict[str, list[_Try]] = {}
     for column in columns:
         for run in column.runs:
