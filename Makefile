@@ -92,8 +92,8 @@ load: setup  ## the program under load: PART=overhead, search (needs wrk) or soa
 
 bench: setup  ## speed, memory, disk beside a plain LangChain pipeline (ONLY=start CHUNKS="10000" TORCH=1 WRITE=1; see docs/benchmarks.md)
 	@VENV="$(PLAIN)" PYTHON="$(RUN)" sh scripts/setup.sh requirements/bench.txt
-	@[ -z "$(TORCH)" ] || cmp -s requirements/bench-torch.txt $(PLAIN)/.torch || { $(PLAIN)/bin/python -m pip install \
-		-r requirements/bench-torch.txt && cp requirements/bench-torch.txt $(PLAIN)/.torch; }
+	@[ -z "$(TORCH)" ] || cat requirements/bench*.txt | cmp -s - $(PLAIN)/.torch || { $(PLAIN)/bin/python -m pip install \
+		-r requirements/bench-torch.txt && cat requirements/bench*.txt >$(PLAIN)/.torch; }
 	$(RUN) -m evaluation bench --plain "$(PLAIN)/bin/python" $(if $(CHUNKS),--chunks $(CHUNKS)) $(foreach part,$(ONLY),--only $(part)) \
 		$(if $(DOCUMENTS),--documents "$(DOCUMENTS)") $(if $(MODEL),--gguf "$(MODEL)") \
 		$(if $(WRITE),--write docs/benchmarks.md) $(OPTIONS)

@@ -69,9 +69,11 @@ def sections(report: Mapping[str, Any]) -> dict[str, str]:
     """The tables of `run`'s figures as Markdown by name, each with what it was measured on."""
     machine = report["machine"]
     busy = f"; load before it began {report['load']}" if report["load"] is not None else ""
+    # Of a Linux, its version without the builder's own marks.
+    system = " ".join(machine["system"].split("-")[:2])
     told = (
         f"Measured on {report['date']}: {machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB,"
-        f" {machine['system']}, Python {machine['python']}{busy}."
+        f" {system}, Python {machine['python']}{busy}."
     )
     return {
         name: "\n".join([*lines, "", told])

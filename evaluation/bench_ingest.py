@@ -237,6 +237,7 @@ def _rates(counts: Mapping[str, Any], run: Taken) -> dict[str, Any]:
 
 def _counted(report: Mapping[str, Any], run: Taken) -> dict[str, Any]:
     counts = {name: report[name] for name in _COUNTS if name in report}
+    counts.setdefault("stored", report["chunks"])
     return {**counts, "seconds": run.seconds, "processor_seconds": run.processor_seconds}
 
 
@@ -284,8 +285,7 @@ def _small_files_lines(report: Mapping[str, Any], rounds: int) -> list[str]:
     pipelines = {"own": "Lacerta", "plain": "plain with `index()`", "plain_again": "plain alone"}
     runs = {"first": "first", "unchanged": "nothing changed", "edited": "one file edited"}
     rows = [
-        [title, pipeline, *(figures[key] for key in ("seconds", "processor_seconds", "embedded")),
-         figures.get("stored", report["files"])]
+        [title, pipeline, *(figures[key] for key in ("seconds", "processor_seconds", "embedded", "stored"))]
         for run, title in runs.items()
         for name, pipeline in pipelines.items()
         if (figures := report.get(name, {}).get(run))

@@ -298,6 +298,7 @@ def test_ingest_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert small["own"]["first"]["embedded"] >= 3
     assert small["own"]["unchanged"]["unchanged"] == 3
     assert small["own"]["unchanged"]["embedded"] == 0
+    assert small["own"]["unchanged"]["stored"] == small["own"]["first"]["stored"] >= 3
     assert small["own"]["edited"]["updated"] == 1
     assert small["own"]["edited"]["unchanged"] == 2
     assert figures["memory"]["own"]["chunks"] > 10
