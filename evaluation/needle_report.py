@@ -46,6 +46,7 @@ def sections(found: Found) -> tuple[Section, ...]:
             paragraphs=(_EXPLAINED[name],),
             figure=_heat_maps(found.asked, _SHARES[name]),
             alternative=f"{name}: percent by depth and size, for each language of question and needle.",
+            first=True,
         )
         for name in _MAPS
     ]
@@ -90,6 +91,7 @@ def _by_languages(found: Found) -> Section:
         paragraphs=("Percent by words of the haystack: needle in the passages / right / refused.",),
         titles=("question", "needle", "haystack", "questions", *(f"{size:,} words" for size in sizes)),
         rows=tuple(rows),
+        first=True,
     )
 
 

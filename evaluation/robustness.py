@@ -164,6 +164,7 @@ def sections(name: str, found: Robustness) -> tuple[Section, ...]:
         rows=tuple(rows),
         figure=_plot(found, LEADING) if found.variants else None,
         alternative="Change of the share found in the first five by variant, with 95 % intervals; means in the table.",
+        first=True,
     )
     plots = [
         Section(

@@ -42,7 +42,7 @@ def text(
         [f"## Evaluation: {', '.join(map(code, sets[:_PAIRS]))}"],
         _verdict(changes, len(columns)),
         [f"- {column.name}: {code(column.label)}" for column in columns] if len(columns) > 1 else [],
-        *(_section(section) for section in sections if section.first),
+        *(_section(section) for section in sections if section.first and section.rows),
         _table(tables.headline(columns)),
         _pairs(columns),
         _worst(asked),
