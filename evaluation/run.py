@@ -225,7 +225,7 @@ def _settings(settings: Settings, domain: Domain, manifest: Manifest) -> dict[st
     return {
         "models": [public_name(model) for model in settings.models],
         "embedder": manifest.embedder,
-        "reranker": settings.reranker,
+        "reranker": public_name(settings.reranker),
         "splitter": manifest.splitter,
         "documents": len(manifest.documents),
         "chunks": manifest.chunks,

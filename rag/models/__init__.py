@@ -65,7 +65,7 @@ def model_names(settings: Settings) -> tuple[str, ...]:
 def public_name(name: str) -> str:
     """A model's name as visitors may see it: without the folders of a file."""
     kind, _, rest = name.partition(":")
-    return f"{kind}:{Path(rest).name}" if kind == "gguf" else name
+    return f"{kind}:{Path(rest).name}" if kind in ("gguf", "onnx") else name
 
 
 class ModelCache:
