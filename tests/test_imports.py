@@ -20,7 +20,7 @@ ADAPTERS = {
     "mcp": {"web/mcp.py"},
     "llama_cpp": {"rag/models/", "rag/embed/", "evaluation/bench_gguf.py"},
     "langchain_openai": {"rag/models/", "rag/embed/"},
-    "pypdfium2": {"ingest/loaders/"},
+    "pypdfium2": {"ingest/loaders/", "web/sources/painter.py", "web/sources/marks.py"},
     "onnxruntime": {"rag/embed/", "rag/rerank.py"},
     "torch": {"rag/rerank.py"},
     "ir_measures": {"evaluation/retrieval.py"},

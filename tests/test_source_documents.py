@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest.connectors.store import Entry, Store
+from rag.errors import ConfigurationError
 from rag.index import DocumentRecord
 from rag.settings import PublishSettings, Settings, load_domain
 from tests.files import make_domain
@@ -106,6 +107,25 @@ def test_what_connectors_and_files_say_of_a_document(settings: Settings) -> None
     opened = replace(domain, publish=PublishSettings(files=True))
     assert described(record("a"), opened)["file"] == f"/sources/birds/{about['document']}/file"
     assert described(record("a"), domain)["authors"] is None
+
+
+@pytest.mark.parametrize(("said", "opened"), [("", False), ("files = false", False), ("files = true", True)])
+def test_a_domain_says_whether_its_files_may_be_opened(settings: Settings, said: str, opened: bool) -> None:
+    path = settings.corpora / "birds" / "domain.toml"
+    path.write_text(path.read_text(encoding="utf-8") + f"[publish]\n{said}\n", encoding="utf-8")
+    assert load_domain(settings, "birds").publish.files is opened
+
+
+def test_whether_files_may_be_opened_is_true_or_false(settings: Settings) -> None:
+    path = settings.corpora / "birds" / "domain.toml"
+    path.write_text(path.read_text(encoding="utf-8") + "[publish]\nfiles = 1\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="publish.files should be true or false, is now 1"):
+        load_domain(settings, "birds")
+
+
+@pytest.mark.parametrize("domain", ["space", "internship"])
+def test_the_bundled_documents_are_the_project_s_own(domain: str) -> None:
+    assert load_domain(Settings(), domain).publish.files
 
 
 @pytest.mark.parametrize(
