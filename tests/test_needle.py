@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluation import needle_report
 from evaluation.__main__ import main
-from evaluation.haystack import LAYOUTS, Hidden, facts, paragraphs, with_needles, write
-from evaluation.needle import Asked, Found, Options, measure, planned
+from evaluation.needle import report as needle_report
+from evaluation.needle.haystack import LAYOUTS, Hidden, facts, paragraphs, with_needles, write
+from evaluation.needle.measure import Asked, Found, Options, measure, planned
 from evaluation.overlap import holds
 from ingest.loaders import load
 from rag.errors import ConfigurationError

@@ -25,8 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
-    from evaluation import needle_report, report
-    from evaluation.needle import Options, measure
+    from evaluation import report
+    from evaluation.needle import report as needle_report
+    from evaluation.needle.measure import Options, measure
 
     for name, value in (("words", min(chosen.words)), ("needles", chosen.needles), ("rounds", chosen.rounds)):
         if value is not None and value < 1:

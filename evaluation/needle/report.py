@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from evaluation.needle import Asked, Found
+from evaluation.needle.measure import Asked, Found
 from evaluation.report.plots import style, svg
 from evaluation.report.section import Section
 

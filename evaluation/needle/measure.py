@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from evaluation.answers import measured
-from evaluation.haystack import Hidden, Needle, Place, facts, paragraphs, write
+from evaluation.needle.haystack import Hidden, Needle, Place, facts, paragraphs, write
 from evaluation.outcome import Outcome, Run
 from evaluation.questions import GoldQuestion, GoldSource
 from evaluation.retrieval import holds

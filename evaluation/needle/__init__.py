@@ -1,0 +1,1 @@
+"""Facts hidden in haystacks, asked through the whole pipeline."""
