@@ -55,7 +55,7 @@ def search(options: "Options") -> dict[str, Any]:
     report: dict[str, Any] = {"embedder": options.settings.embedder, "real_vectors": len(real), "sizes": {}}
     report |= {"questions": options.questions, "plain": plain.described if compared else "not measured"}
     for count in options.chunks:
-        made = MadeIndex(folder / f"made-{count}-{digest(embedder, len(real))}", count, embedder.name)
+        made = MadeIndex(folder / f"made-{count}-{digest(embedder, min(count, len(real)))}", count, embedder.name)
         made.folder.mkdir(exist_ok=True)
         made.once("vectors", partial(write_rows, made, MadeVectors(real)))
         built = {OWN: made.once(OWN, partial(made.build_own, embedder.dimension))}
