@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -41,7 +43,11 @@ class ChatServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Waiting(ThreadingHTTPServer):
+            # Connections that are not taken up yet; with five of them, many visitors at once are turned away.
+            request_queue_size = 128
+
+        self._server = Waiting(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.address = f"http://127.0.0.1:{self._server.server_port}/v1"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -108,6 +114,14 @@ def says(
             event(handler, after)
 
     return reply
+
+
+def hangs_up(handler: BaseHTTPRequestHandler) -> None:
+    """Closes the connection without a word, as a server does that has too many of them."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.rfile.close()
+    handler.wfile.close()
+    handler.connection.close()
 
 
 def fails(status: int, text: str = f"no: {KEY}", **headers: str) -> Reply:

@@ -15,7 +15,7 @@ from rag.models.breaker import Breaker
 from rag.models.chain import Chain, Generation
 from rag.settings import Secret, Settings
 from rag.types import Usage
-from tests.chat_server import FAULTS, KEY, ChatServer, Fault, drips, fails, hangs, says, sends
+from tests.chat_server import FAULTS, KEY, ChatServer, Fault, drips, fails, hangs, hangs_up, says, sends
 
 MESSAGES = [SystemMessage("Be brief."), HumanMessage("How long?")]
 
@@ -177,6 +177,17 @@ def test_a_server_that_knows_no_usage_is_asked_without_from_then_on(server, stat
     assert run(chain) == ("Six.", Generation(model="openai:m"))
     assert run(chain)[0] == "Seven."
     assert ["stream_options" in request for request in server.requests] == [True, False, False]
+
+
+def test_a_connection_that_is_lost_is_made_anew_once(server):
+    server.replies = [hangs_up, says("Six.")]
+    assert ask(server) == ("Six.", Generation(model="openai:m"))
+    server.replies = [hangs_up]
+    assert ask(server)[1].failures == [("openai:m", "broken")]
+    assert len(server.requests) == 4
+    # What was shown already can't be begun anew.
+    server.replies = [says("Six ", finish=None, after=None), says("Seven.")]
+    assert ask(server)[0] == "Six "
 
 
 def test_the_end_of_an_answer_stands_whatever_comes_behind_it(server):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rag.errors import LacertaError
 from rag.models import EXTRACTIVE, ChatModel, ModelCache, public_name
 from rag.models.breaker import LONGEST_SECONDS, Breaker
-from rag.models.failure import ADVICE, reason, retry_after
+from rag.models.failure import ADVICE, connection_lost, reason, retry_after
 from rag.models.pump import Ended, Pump
 from rag.models.sampling import generate, most_tokens
 from rag.models.thinking import Thinking
@@ -27,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 # Worth a second try after a moment: the server was busy, not broken or misconfigured.
 _RETRIED = ("rate", "server")
 _PAUSE_SECONDS = 1.0
+# A connection that was lost is made anew at once: a server with many visitors turns some away so.
+_LOST_PAUSE_SECONDS = 0.2
 # Who asks for a longer pause than this is left to later visitors.
 _LONGEST_PAUSE_SECONDS = 5.0
 # How often a wait looks at the time and whether the visitor has left.
@@ -268,9 +270,10 @@ class Chain:
             # Providers raise whatever they like: any failure of a model is for the next one to make good.
             except Exception as error:
                 failure, asked = reason(error), retry_after(error)
-                pause = _PAUSE_SECONDS if asked is None else asked
+                lost = connection_lost(error)
+                pause = _LOST_PAUSE_SECONDS if lost else _PAUSE_SECONDS if asked is None else asked
                 begun = generation.model == name
-                if last or begun or failure not in _RETRIED or pause > _LONGEST_PAUSE_SECONDS:
+                if last or begun or not (lost or failure in _RETRIED) or pause > _LONGEST_PAUSE_SECONDS:
                     raise _Failed(failure, asked) from error
                 if not patience.allows(pause):
                     raise _Failed(failure, asked) from error

@@ -22,6 +22,7 @@ _NAMES = {
     # What a server reports within a stream has no status.
     "server": ("APIError",),
 }  # fmt: skip
+_LOST = ("RemoteProtocolError", "ReadError", "ConnectionResetError")
 # How servers (OpenAI, vLLM, llama-server, text-generation-inference) say that a prompt is too long for the model.
 _TOO_LONG = ("context length", "context_length", "context size", "context window", "must have less than")
 
@@ -63,6 +64,12 @@ def reason(error: BaseException) -> str:
             return "context" if too_long else _STATUS.get(status, "server" if status >= 500 else "rejected")
     names = {base.__name__ for cause in causes for base in type(cause).__mro__}
     return next((reason for reason, known in _NAMES.items() if names.intersection(known)), "other")
+
+
+def connection_lost(error: BaseException) -> bool:
+    """Whether a connection that stood was closed from the other side, with or without a part of the reply."""
+    names = {base.__name__ for cause in _causes(error) for base in type(cause).__mro__}
+    return not names.isdisjoint(_LOST)
 
 
 def retry_after(error: BaseException) -> float | None:
