@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation import bench_ingest, bench_page, bench_process, plain
 from evaluation.__main__ import main
-from evaluation.bench import PARTS, Options, markdown, run, sections
-from evaluation.bench_embedding import ENCODERS
-from evaluation.bench_made import MadeIndex, write_rows
-from evaluation.bench_plain import Plain
-from evaluation.bench_search import _plain_recall, exact, own_recall
+from evaluation.bench import ingest as bench_ingest
+from evaluation.bench import page as bench_page
+from evaluation.bench import plain
+from evaluation.bench import process as bench_process
+from evaluation.bench.beside import Plain
+from evaluation.bench.embedding import ENCODERS
+from evaluation.bench.index import MadeIndex, write_rows
+from evaluation.bench.parts import PARTS, Options, markdown, run, sections
+from evaluation.bench.search import _plain_recall, exact, own_recall
 from evaluation.made import CHARACTERS, MadeVectors, chunk_of, language_of, question_of, vocabulary
 from evaluation.made_files import KINDS, write_documents, write_small_files
 from evaluation.service.program import write_domain
@@ -207,7 +210,7 @@ def test_an_environment_without_the_plain_pipeline_is_named(tmp_path: Path) -> N
 
 
 def test_a_plain_pipeline_that_ends_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LacertaError, match="evaluation.plain ask"):
+    with pytest.raises(LacertaError, match="evaluation.bench.plain ask"):
         with Plain(Path(sys.executable), {}).talk("ask", tmp_path, "nothing"):
             pass
 

@@ -14,11 +14,11 @@ ALLOWED = {
 }
 ADAPTERS = {
     # What the program is measured against stands outside of it.
-    "chromadb": {"rag/vectors", "evaluation/plain.py"},
+    "chromadb": {"rag/vectors", "evaluation/bench/plain.py"},
     "tantivy": {"rag/lexical.py"},
     "gradio": {"web/", "app.py"},
     "mcp": {"web/mcp.py"},
-    "llama_cpp": {"rag/models/", "rag/embed/", "evaluation/bench_gguf.py"},
+    "llama_cpp": {"rag/models/", "rag/embed/", "evaluation/bench/gguf.py"},
     "langchain_openai": {"rag/models/", "rag/embed/"},
     "pypdfium2": {"ingest/loaders/", "web/sources/painter.py", "web/sources/marks.py"},
     "onnxruntime": {"rag/embed/", "rag/rerank.py"},

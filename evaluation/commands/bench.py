@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
-    from evaluation import bench, bench_page
+    from evaluation.bench import page, parts
 
-    options = bench.Options(
+    options = parts.Options(
         settings,
         tuple(chosen.chunks),
         chosen.questions,
@@ -51,16 +51,16 @@ def run(settings: Settings, chosen: argparse.Namespace) -> dict[str, Any]:
         # Not resolved: an environment's interpreter is a link, and knows the environment by its own place.
         options = replace(options, plain=chosen.plain.absolute())
     if chosen.write:
-        bench_page.check(chosen.write)
-    report = bench.run(options, chosen.only or ())
+        page.check(chosen.write)
+    report = parts.run(options, chosen.only or ())
     if chosen.write:
-        left = bench_page.write(chosen.write, bench.sections(report))
+        left = page.write(chosen.write, parts.sections(report))
         if left:
             print(f"{chosen.write} has no place for {', '.join(left)}.", file=sys.stderr)
     return report
 
 
 def show(report: dict[str, Any]) -> None:
-    from evaluation.bench import markdown
+    from evaluation.bench.parts import markdown
 
     print(markdown(report))

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from evaluation.bench_embedding import ENCODERS
-from evaluation.bench_made import OWN, PLAIN, MadeIndex, digest, real_vectors, write_rows
-from evaluation.bench_memory import resident
-from evaluation.bench_plain import Ask, Plain
+from evaluation.bench.beside import Ask, Plain
+from evaluation.bench.embedding import ENCODERS
+from evaluation.bench.index import OWN, PLAIN, MadeIndex, digest, real_vectors, write_rows
+from evaluation.bench.memory import resident
 from evaluation.made import MadeVectors, chunk_of, question_of
 from evaluation.tables import table
 from rag.embed import load_embedder
@@ -32,7 +32,7 @@ from rag.retrieve import retrieve
 from rag.settings import LANGUAGES, RetrievalSettings, Settings
 
 if TYPE_CHECKING:
-    from evaluation.bench import Options
+    from evaluation.bench.parts import Options
 
 LIMIT = 10
 """Passages a question."""

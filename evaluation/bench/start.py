@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from evaluation.bench_embedding import ENCODERS
-from evaluation.bench_plain import Plain
-from evaluation.plain import READS, TORCH
+from evaluation.bench.beside import Plain
+from evaluation.bench.embedding import ENCODERS
+from evaluation.bench.plain import READS, TORCH
 from evaluation.service.program import Program
 from evaluation.tables import table
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import ROOT, Settings, domain_names, load_domain
 
 if TYPE_CHECKING:
-    from evaluation.bench import Options
+    from evaluation.bench.parts import Options
 
 OWN = "Lacerta"
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from evaluation.bench_memory import load, on_disk
-from evaluation.bench_plain import Plain
+from evaluation.bench.beside import Plain
+from evaluation.bench.memory import load, on_disk
 from evaluation.made import MadeVectors, chunk_of, passage_of
 from rag.index import FORMAT, IndexWriter, Manifest
 from rag.lexical import terms_of

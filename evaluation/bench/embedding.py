@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from evaluation.bench_plain import Plain
+from evaluation.bench.beside import Plain
+from evaluation.bench.plain import TORCH
 from evaluation.made import chunk_of, language_of, passage_of
-from evaluation.plain import TORCH
 from evaluation.tables import table
 from rag.embed import PROFILES, load_embedder
 from rag.settings import LANGUAGES
 
 if TYPE_CHECKING:
-    from evaluation.bench import Options
+    from evaluation.bench.parts import Options
 
 ENCODERS = (*PROFILES, "minilm")
 _MIXED = "mixed"

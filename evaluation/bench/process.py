@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.bench_memory import most
+from evaluation.bench.memory import most
 from rag.errors import LacertaError
 from rag.settings import ROOT
 

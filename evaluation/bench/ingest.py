@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from evaluation.bench_embedding import ENCODERS
-from evaluation.bench_plain import Plain
-from evaluation.bench_process import Taken, measured
+from evaluation.bench.beside import Plain
+from evaluation.bench.embedding import ENCODERS
+from evaluation.bench.plain import READS, TORCH
+from evaluation.bench.process import Taken, measured
 from evaluation.made_files import write_documents, write_small_files
-from evaluation.plain import READS, TORCH
 from evaluation.service.program import environment, write_domain
 from evaluation.tables import table
 from rag.errors import ConfigurationError
 from rag.settings import Settings
 
 if TYPE_CHECKING:
-    from evaluation.bench import Options
+    from evaluation.bench.parts import Options
 
 _DOMAIN = "made"
 # Memory hardly depends on the embedder, and with this one many chunks can be ingested.

@@ -1,6 +1,6 @@
 """The plain pipeline as processes of its own environment: what it is, what it is asked, what it answers.
 
-What it does stands in `evaluation.plain`. Where its environment is missing, everything else is measured without it.
+What it does stands in `evaluation.bench.plain`. Where its environment is missing, all else is measured without it.
 """
 
 import json
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.plain import PACKAGES, TORCH, TORCH_PACKAGES
+from evaluation.bench.plain import PACKAGES, TORCH, TORCH_PACKAGES
 from rag.errors import LacertaError
 from rag.settings import ROOT
 
@@ -30,7 +30,7 @@ class Plain:
     def find(cls, python: Path) -> "Plain":
         if not python.exists():
             return cls(python, {})
-        command = [str(python), "-m", "evaluation.plain", "describe"]
+        command = [str(python), "-m", "evaluation.bench.plain", "describe"]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         return cls(python, json.loads(done.stdout) if done.returncode == 0 else {})
 
@@ -58,7 +58,7 @@ class Plain:
         return "not measured; make bench TORCH=1 sets it up"
 
     def command(self, *arguments: str | Path) -> list[str]:
-        return [str(self.python), "-m", "evaluation.plain", *map(str, arguments)]
+        return [str(self.python), "-m", "evaluation.bench.plain", *map(str, arguments)]
 
     @contextmanager
     def talk(self, *arguments: str | Path) -> Iterator[tuple[Any, Ask]]:

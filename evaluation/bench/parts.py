@@ -1,6 +1,6 @@
 """Speed, memory and disk on made documents, each figure beside the plain LangChain pipeline's: `make bench`.
 
-Parts, each a module `bench_PART` with a function from options to figures, and `sections`, which makes tables of them.
+Parts, each a module with a function from options to figures, and `sections`, which makes tables of them.
 What is compared takes turns, because other programs on the machine slow it down at times; trust the ratios more than
 the rates.
 """
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluation import bench_embedding, bench_gguf, bench_ingest, bench_search, bench_start
-from evaluation.bench_memory import load
+from evaluation.bench import embedding, gguf, ingest, search, start
+from evaluation.bench.memory import load
 from rag.errors import ConfigurationError
 from rag.settings import LANGUAGES, ROOT, Settings
 
@@ -40,7 +40,7 @@ class Options:
     document_chunks: int = 3_000
     small_files: int = 5_000
     memory_chunks: int = 100_000
-    encoders: tuple[str, ...] = bench_embedding.ENCODERS
+    encoders: tuple[str, ...] = embedding.ENCODERS
     models: tuple[Path, ...] = ()
 
 
@@ -52,8 +52,8 @@ def run(options: Options, only: Sequence[str] = ()) -> dict[str, Any]:
     from evaluation.run import machine
 
     least = min((*options.chunks, options.embedded), default=0)
-    if least < len(LANGUAGES) * bench_search.LIMIT:
-        raise ConfigurationError(f"--chunks should be at least {len(LANGUAGES) * bench_search.LIMIT}, is now {least}.")
+    if least < len(LANGUAGES) * search.LIMIT:
+        raise ConfigurationError(f"--chunks should be at least {len(LANGUAGES) * search.LIMIT}, is now {least}.")
     if options.questions < 1:
         raise ConfigurationError(f"--questions should be at least 1, is now {options.questions}.")
     if options.rounds < 1:
@@ -97,12 +97,10 @@ class Part:
 
 
 PARTS: Mapping[str, Part] = {
-    "start": Part(bench_start.start, bench_start.sections),
-    "search": Part(bench_search.search, bench_search.sections),
-    "embedding": Part(bench_embedding.embedding, bench_embedding.sections),
-    "ingest": Part(bench_ingest.ingest, bench_ingest.sections),
-    "gguf": Part(
-        lambda options: bench_gguf.gguf(options.settings, options.models, options.rounds), bench_gguf.sections
-    ),
+    "start": Part(start.start, start.sections),
+    "search": Part(search.search, search.sections),
+    "embedding": Part(embedding.embedding, embedding.sections),
+    "ingest": Part(ingest.ingest, ingest.sections),
+    "gguf": Part(lambda options: gguf.gguf(options.settings, options.models, options.rounds), gguf.sections),
 }
 """By name: what can be measured."""

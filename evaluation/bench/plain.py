@@ -1,6 +1,6 @@
 """A plain LangChain pipeline, out of the box: pypdf, RecursiveCharacterTextSplitter, Chroma, `similarity_search`.
 
-Runs in an environment of its own (requirements/bench.txt), as `python -m evaluation.plain COMMAND`:
+Runs in an environment of its own (requirements/bench.txt), as `python -m evaluation.bench.plain COMMAND`:
 
     describe                          versions of what is installed, as JSON
     ingest FOLDER DATABASE EMBEDDER   the documents below FOLDER into a database; counts and seconds by stage, as JSON
@@ -41,7 +41,7 @@ TORCH_PACKAGES = ("langchain-huggingface", "sentence-transformers", "torch")
 def main() -> None:
     # Read by chromadb when it is imported.
     os.environ["ANONYMIZED_TELEMETRY"] = "False"
-    parser = argparse.ArgumentParser(prog="python -m evaluation.plain")
+    parser = argparse.ArgumentParser(prog="python -m evaluation.bench.plain")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("describe")
     ingested = commands.add_parser("ingest")
@@ -259,7 +259,7 @@ def _installed(packages: Sequence[str]) -> bool:
 
 
 def _resident() -> float:
-    from evaluation.bench_memory import resident
+    from evaluation.bench.memory import resident
 
     return resident()
 
