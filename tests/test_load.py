@@ -163,7 +163,7 @@ def test_answers_of_the_page_take_places_too(ground: Settings) -> None:  # noqa:
 
 def test_an_answer_that_takes_too_long(ground: Settings) -> None:  # noqa: F811
     with ChatServer(hangs("The internship lasts six weeks. ")) as model:
-        with program(ground, model, request_seconds=2.0) as client:
+        with program(ground, model, request_seconds=4.0) as client:
             whole = client.post("/v1/chat/completions", json=ask())
             assert whole.status_code == 200
             (choice,) = whole.json()["choices"]
@@ -171,7 +171,7 @@ def test_an_answer_that_takes_too_long(ground: Settings) -> None:  # noqa: F811
             streamed = client.post("/v1/chat/completions", json=ask(stream=True)).text
             assert '"finish_reason": "length"' in streamed and streamed.endswith("data: [DONE]\n\n")
             assert soon(lambda: in_use(client) == 0)
-    with ChatServer(hangs()) as model, program(ground, model, request_seconds=2.0) as client:
+    with ChatServer(hangs()) as model, program(ground, model, request_seconds=4.0) as client:
         error(client.post("/v1/chat/completions", json=ask()), 504, "timeout")
 
 
@@ -273,7 +273,7 @@ def raw(client: httpx.Client, *parts: bytes) -> bytes:
 
 def test_a_body_that_dawdles_is_given_up() -> None:
     head = b"POST /v1/read HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n"
-    with limited(body_seconds=0.5) as client:
+    with limited(body_seconds=2.0) as client:
         answer = raw(client, head, b"x" * 50)
         assert answer.startswith(b"HTTP/1.1 408 ") and b'"code":"timeout"' in answer
         assert client.post("/read", content=b"x").json() == {"bytes": 1}
