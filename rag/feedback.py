@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rag.database import open_database
 from rag.errors import LacertaError
 from rag.settings import Settings
 from rag.text import visible
@@ -173,12 +174,7 @@ class Store:
             f" on conflict (id) do update set {', '.join(updates)}"
         )
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            # It holds what people asked: not for everybody on the machine.
-            self._path.touch(mode=0o600)
-            with closing(sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
-                connection.execute("pragma journal_mode = wal")
-                connection.execute("pragma secure_delete = on")
+            with closing(open_database(self._path, _WAIT_SECONDS)) as connection:
                 # At once, so that two of them never find the same columns missing.
                 connection.execute("begin immediate")
                 _bring_up_to_date(connection)

@@ -327,7 +327,9 @@ def test_packed_content_is_unpacked_all_its_members(tmp_path: Path, server: Serv
 
 
 @pytest.mark.parametrize(
-    "body", [b"not gzip", gzip.compress(b"heron" * 100)[:-12], gzip.compress(b"x")[:-8] + bytes(8)]
+    "body",
+    [b"not gzip", gzip.compress(b"heron" * 100)[:-12], gzip.compress(b"x")[:-8] + bytes(8)],
+    ids=["never packed", "cut off", "wrong checksum"],
 )
 def test_damaged_packing_is_an_error(tmp_path: Path, server: Server, body: bytes) -> None:
     server.put("/", Reply(body, headers={"Content-Encoding": "gzip"}))

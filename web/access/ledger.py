@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from rag.database import open_database
 from rag.settings import Settings
 from web.access.caller import Caller, Limits
 
@@ -138,10 +139,7 @@ class Ledger:
                     _LOG.error("Requests can't be counted, so nobody is limited: %s: %s", self._path, error)
 
     def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, _WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-        self._connection = connection
-        connection.execute("pragma journal_mode = wal")
+        connection = self._connection = open_database(self._path, _WAIT_SECONDS, check_same_thread=False)
         # With a write-ahead log this loses the last counts when the machine stops, and never the file.
         connection.execute("pragma synchronous = normal")
         connection.execute(_TABLE)

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from rag.database import open_database
 from rag.feedback import Given, texts_fields, texts_of
 
 _LOG = logging.getLogger(__name__)
@@ -85,7 +86,8 @@ class GivenAnswers:
     def _write(self, path: Path, identity: str, given: Given) -> None:
         now = time.time()
         try:
-            with closing(self._open(path)) as connection, connection:
+            with closing(self._open(path)) as connection:
+                connection.execute("begin immediate")
                 connection.execute(
                     f"insert or replace into given (id, {', '.join(_FACTS)}) values (?, ?, ?, ?, ?, ?, ?)",
                     (identity, *(getattr(given, name) for name in _FACTS)),
@@ -98,16 +100,14 @@ class GivenAnswers:
                     "delete from texts where rowid <= (select max(rowid) from texts) - ? or created < ?",
                     (self._most_texts, now - _TEXTS_SECONDS),
                 )
+                connection.execute("commit")
         except (sqlite3.Error, OSError) as error:
             _LOG.warning("Other processes will not know of an answer: %s", error)
 
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
-        path.touch(mode=0o600)
-        connection = sqlite3.connect(path, timeout=_WAIT_SECONDS)
-        connection.execute("pragma journal_mode = wal")
+        connection = open_database(path, _WAIT_SECONDS)
         connection.execute("pragma synchronous = normal")
-        connection.execute("pragma secure_delete = on")
         for table in _TABLES:
             connection.execute(table)
         return connection
