@@ -144,7 +144,7 @@ def store(database: Path, rows: Path) -> Iterator[float]:
             return [[float(value) for value in row] for row in self.rows[start : self.place]]
 
         def embed_query(self, text: str) -> list[float]:
-            # LangChain asks for one; the questions are searched by their vectors.
+            # The interface asks for it; here passages are only stored, `ask` searches with the real encoder.
             raise NotImplementedError
 
     kept = Chroma(_COLLECTION, Prepared(), str(database))
