@@ -14,6 +14,9 @@ LOCK = $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --fork
 	--no-header --no-emit-index-url --generate-hashes $(if $(UPGRADE),--upgrade)
 PLAIN ?= var/bench/venv
 BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
+PYTEST = CHROMIUM="$(BROWSER)" $(RUN) -m pytest --dist loadfile --no-loadscope-reorder
+# One more than there are processors, where many tests wait; those in a browser do not.
+SIDE_BY_SIDE = $(shell $(RUN) -c "import os; print(min((os.cpu_count() or 1) + 1, 4))")
 DOMAINS = $(or $(DOMAIN),$(notdir $(patsubst %/,%,$(dir $(wildcard corpora/*/domain.toml)))))
 
 .DEFAULT_GOAL := help
@@ -42,7 +45,12 @@ test: setup  ## install what tests need and run all of them (TESTS=tests/test_te
 		echo "test: no C++ compiler, so the tests of GGUF models are skipped. On Debian: apt-get install build-essential"; fi
 	@[ -n "$(BROWSER)" ] || echo "test: no Chromium, so the tests of the page are skipped." \
 		"On Debian: apt-get install chromium. Elsewhere: make test CHROMIUM=/path/to/chrome"
-	CHROMIUM="$(BROWSER)" $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
+ifeq ($(TESTS),tests)
+	$(PYTEST) --numprocesses $(SIDE_BY_SIDE) --ignore tests/browser tests
+	$(PYTEST) --numprocesses auto --maxprocesses 4 tests/browser
+else
+	$(PYTEST) --numprocesses auto --maxprocesses 4 $(TESTS)
+endif
 
 check: setup  ## ruff and mypy
 	@$(SETUP) requirements/dev.txt
@@ -87,8 +95,10 @@ if [ -z "$(NAME)" ]; then exec $(RUN) -m rag.models $(1); fi; \
 	exec $(RUN) -m rag.models $(1) "$(NAME)"
 endef
 
-load: setup  ## the program under load: PART=overhead, search (needs wrk) or soak (MINUTES=10); see docs/scaling.md
-	$(RUN) -m evaluation service $(or $(PART),soak) $(if $(MINUTES),--minutes $(MINUTES))
+load: setup  ## the program under load: PART=overhead, search (needs wrk), page (CHUNKS=50000) or soak (MINUTES=10); see docs/scaling.md
+	@[ "$(PART)" != page ] || $(SETUP) requirements/dev.txt
+	$(RUN) -m evaluation service $(or $(PART),soak) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(CHUNKS),--chunks $(CHUNKS)) \
+		$(if $(filter page,$(PART)),--browser "$(BROWSER)")
 
 bench: setup  ## speed, memory, disk beside a plain LangChain pipeline (ONLY=start CHUNKS="10000" TORCH=1 WRITE=1; see docs/benchmarks.md)
 	@VENV="$(PLAIN)" PYTHON="$(RUN)" sh scripts/setup.sh requirements/bench.txt

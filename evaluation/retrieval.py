@@ -76,15 +76,6 @@ def summed(found: Values, outcomes: Sequence[Outcome], key: str = "pair") -> Fig
     }
 
 
-def macro(figures: Figures) -> dict[str, dict[str, float]]:
-    """By ranker and metric the mean over groups, each of which counts as much as any other."""
-    groups = [group for name, group in figures.items() if name != ALL]
-    return {
-        ranker: {metric: float(np.mean([group[ranker][metric].value for group in groups])) for metric in metrics}
-        for ranker, metrics in (figures[ALL] if groups else {}).items()
-    }
-
-
 def key(outcome: Outcome) -> str:
     """What tells a question from those of other sets."""
     return f"{outcome.question.set}/{outcome.question.id}"

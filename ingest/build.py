@@ -168,13 +168,13 @@ class Build:
             if isinstance(loaded, LoadError):
                 self.failures.append(Problem(content.source, str(loaded), content.sha256))
                 continue
-            document = _document(self.domain, content, loaded)
+            document = document_of(self.domain.name, content, loaded)
             chunks = split(document, loaded.pages)
             if not chunks:
                 self.failures.append(Problem(content.source, "it holds no text", content.sha256))
                 continue
             self.warnings += [Problem(content.source, note, content.sha256) for note in loaded.notes]
-            records.append(_record(document, content, loaded, chunks))
+            records.append(record_of(document, content, loaded, chunks))
             pending += chunks
             while len(pending) >= _BATCH:
                 yield pending[:_BATCH]
@@ -198,13 +198,14 @@ class Build:
                     yield content, outcome[0]
 
 
-def _document(domain: Domain, content: Content, loaded: Loaded) -> Document:
+def document_of(domain: str, content: Content, loaded: Loaded) -> Document:
+    """The document that was read from a content."""
     stem = Path(content.source).stem.replace("_", " ").replace("-", " ").strip()
     title = content.title or loaded.title or stem
     pages = tuple(Page(number, page_text(blocks)) for number, blocks in enumerate(loaded.pages, 1))
     return Document(
         id=content.sha256[:32],
-        domain=domain.name,
+        domain=domain,
         title=" ".join(title.split())[:_TITLE_CHARACTERS],
         source=content.source,
         language=detect("\n".join(page.text for page in pages)[:20_000]),
@@ -213,7 +214,8 @@ def _document(domain: Domain, content: Content, loaded: Loaded) -> Document:
     )
 
 
-def _record(document: Document, content: Content, loaded: Loaded, chunks: Sequence[Chunk]) -> DocumentRecord:
+def record_of(document: Document, content: Content, loaded: Loaded, chunks: Sequence[Chunk]) -> DocumentRecord:
+    """What a version knows of a document."""
     return DocumentRecord(
         id=document.id,
         source=document.source,

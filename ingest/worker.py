@@ -10,7 +10,6 @@ import queue
 import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -22,13 +21,12 @@ from typing import NamedTuple, Self
 from ingest.blocks import Loaded
 from ingest.limits import ANSWER_BYTES, BEATS, FILE_SECONDS
 from ingest.loaders.errors import LoadError
-from rag.settings import ROOT
+from rag import child_process
 
 # What `Workers` parse before it is asked for: files, and bytes of files or, where they are parsed, of their answers.
 _AHEAD_FILES = 64
 _AHEAD_BYTES = 64_000_000
 _PIECE = 1 << 20
-_SECRETS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 
 
 class Item(NamedTuple):
@@ -88,13 +86,17 @@ class Worker:
         """Ends the child process at once; a file that another thread loads at that moment fails."""
         self._stops += 1
         process = self._process
-        if process is not None and process.returncode is None:
-            _kill(process)
+        if process is not None:
+            child_process.kill(process)
         with self._lock:
             self._end()
 
     def _ask(self, line: bytes) -> tuple[Loaded, str, int]:
-        process = self._process = self._process or self._start()
+        if self._process is None:
+            # The cores are shared out among files already, and each thread would take address space.
+            self._process = child_process.start("ingest.parser", child_process.ONE_THREAD)
+            self._parsed = 0
+        process = self._process
         assert process.stdin is not None
         try:
             with contextlib.suppress(BrokenPipeError):
@@ -150,42 +152,17 @@ class Worker:
         return answer
 
     def _death(self, process: subprocess.Popen[bytes]) -> LoadError:
-        _kill(process)
+        child_process.kill(process)
         code = process.wait()
         if code == -signal.SIGXCPU:
             return _Stopped(f"reading it took more than {self._seconds:g} s and was stopped: split or simplify it")
         name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         return _Died(f"the parser crashed on it or ran out of memory ({name}): export the file again or split it")
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        environment = {name: value for name, value in os.environ.items() if not any(s in name for s in _SECRETS)}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-        # The cores are shared out among files already, and each thread would take address space.
-        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-        self._parsed = 0
-        return subprocess.Popen(
-            # Without -P, modules would be looked for in the folder that the ingest was called from.
-            [sys.executable, "-P", "-m", "ingest.parser"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            # Ctrl-C goes to the ingest, which then stops the worker with all that it started.
-            start_new_session=True,
-        )
-
     def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        if process.returncode is None:
-            _kill(process)
-            process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                # A request that was not read any more.
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
+        if process is not None:
+            child_process.end(process)
 
 
 class _Stopped(LoadError):
@@ -194,12 +171,6 @@ class _Stopped(LoadError):
 
 class _Died(LoadError):
     """The child process ended, or must be, for a reason that may lie in a file before this one."""
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    # The child leads a session, so that programs it started, such as the one for OCR, end with it.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 class Workers:

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from rag.filters import allowed_documents
 from rag.gate import Gate
 from rag.generate import Reply, Writer
 from rag.index import Index, current_version
+from rag.joined import Searched, join
 from rag.keyboard import as_meant
 from rag.languages import OTHER, detect
 from rag.models import EXTRACTIVE, ChatModel, ModelCache, model_names, public_name
@@ -35,8 +36,10 @@ from rag.settings import LANGUAGES, Domain, Settings
 from rag.shared import Shared
 from rag.text import normalise
 from rag.types import Answer, Embedder, Event, Failed, Finished, Question, Retrieval, Retrieved, Token, Waiting
+from rag.visits import Beside, OpenVisits
 
 if TYPE_CHECKING:
+    import numpy as np
     from langchain_core.messages import BaseMessage
 
 _LOG = logging.getLogger(__name__)
@@ -61,7 +64,8 @@ class QuestionFailed(LacertaError):
 class _Asked:
     """A question on its way to an answer. `searched` is what is searched for in place of what was asked.
 
-    `whole` tells that nothing was left out or failed on the way: asked again, the answer would be no better.
+    `whole` tells that nothing was left out or failed on the way: asked again, the answer would be no better. `notices`
+    are those that the answer has whatever becomes of it.
     """
 
     question: Question
@@ -71,6 +75,7 @@ class _Asked:
     started: float
     searched: str = ""
     whole: bool = True
+    notices: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -92,6 +97,7 @@ class Engine:
         self._memory = Memory()
         self._answers = AnswerCache(settings.cached_answers)
         self._gate = Gate(_places(settings))
+        self.visits = OpenVisits(settings, self._shared.embedder)
 
     def search(self, question: Question, limit: int = 10) -> Retrieval:
         """The `limit` best passages for a question. Raises LacertaError where it can't be asked or there is no index.
@@ -104,8 +110,9 @@ class Engine:
         language = detect(question.text)
         if language == OTHER:
             language = question.language or OTHER
-        with self._shared.index(domain.name) as index:
-            return self._retrieve(question, question.text, language, domain, index, limit)
+        with self._shared.index(domain.name) as index, self.visits.beside(question.attachments) as beside:
+            searched = join(index, beside.indexes)
+            return self._retrieve(question, question.text, language, domain, searched, limit)
 
     def open_page(self, domain: str, source: str, page: int) -> PageText:
         """A page (1-based) of a document of the current version. Raises LacertaError where there is none."""
@@ -156,6 +163,11 @@ class Engine:
         """What turns questions and passages into vectors, opened if it was not."""
         return self._shared.embedder()
 
+    def embed(self, texts: Sequence[str]) -> "np.ndarray":
+        """(n,) passages to (n, dimension) float32 unit rows, in turn with the questions that are answered."""
+        with self._gate:
+            return self._shared.embedder().embed_passages(texts)
+
     def warm_up(self) -> None:
         """Opens the embedder, the indexes there are and the model that answers first, so that nobody waits.
 
@@ -197,8 +209,13 @@ class Engine:
                 reasons[name] = "it can't be opened"
         return reasons
 
+    def opening(self) -> tuple[str, ...]:
+        """The names of the models that are being opened now."""
+        return self._models.pending()
+
     def close(self) -> None:
         """Closes indexes and models. Questions that are being answered end first."""
+        self.visits.close()
         self._shared.close()
         self._models.close()
 
@@ -223,32 +240,37 @@ class Engine:
             raise QuestionFailed("language", prompts.message("other_language"))
         asked = _Asked(question, domain, self._shared.prompts(domain.name, language), cancelled, started, mended)
         retrieval: Retrieval | None = None
-        with self._shared.index(domain.name) as index:
+        # What was said of a visitor's own documents is kept nowhere.
+        alone = question.fresh or bool(question.attachments)
+        with self._shared.index(domain.name) as index, self.visits.beside(question.attachments) as beside:
             key = Key.of(question, index.manifest.version)
-            kept = None if question.fresh else self._answers.get(key)
+            kept = None if alone else self._answers.get(key)
             if kept is None:
-                for retrieval in self._found(asked, detected if detected != OTHER else language, index):
+                searched = join(index, beside.indexes)
+                asked.notices = _missing(beside, asked.prompts)
+                for retrieval in self._found(asked, detected if detected != OTHER else language, searched):
                     yield Retrieved(retrieval, asked.searched)
-                documents = len(index.manifest.documents)
+                documents = len(searched.manifest.documents)
         if kept is not None:
             yield kept.retrieved
             yield from _replayed(kept, started)
             return
         assert retrieval is not None
-        written = None if question.fresh else self._answers.begin(key)
+        written = None if alone else self._answers.begin(key)
         if written is not None:
             yield from self._awaited(written, cancelled)
             if kept := self._answers.get(key):
                 yield from _replayed(kept, started)
                 return
         try:
-            for event in self._answer(asked, retrieval, documents):
-                if isinstance(event, Finished) and asked.whole and not cancelled():
+            for event in self._answer(asked, retrieval, documents, bool(beside.indexes)):
+                keeps = not question.attachments and asked.whole and not cancelled()
+                if isinstance(event, Finished) and keeps:
                     self._answers.keep(key, Retrieved(retrieval, asked.searched), event.answer)
                 yield event
         finally:
             # Where it came to nothing, those who wait go on alone.
-            if written is None and not question.fresh:
+            if written is None and not alone:
                 self._answers.end(key)
 
     def _awaited(self, written: threading.Event, cancelled: Callable[[], bool]) -> Iterator[Waiting]:
@@ -263,12 +285,14 @@ class Engine:
                 said = True
                 yield Waiting(1)
 
-    def _answer(self, asked: _Asked, retrieval: Retrieval, documents: int) -> Iterator[Token | Waiting | Finished]:
-        """What is said to what was found; `documents` are how many the index holds."""
+    def _answer(
+        self, asked: _Asked, retrieval: Retrieval, documents: int, own: bool
+    ) -> Iterator[Token | Waiting | Finished]:
+        """What is said to what was found in so many `documents`, the visitor's `own` among them or not."""
         question, domain, started, cancelled = asked.question, asked.domain, asked.started, asked.cancelled
         language = asked.prompts.language
         timings = {**retrieval.timings, "retrieval": time.perf_counter() - started}
-        refused = Checked(refusal(domain, asked.prompts, documents, retrieval.hits), (), ())
+        refused = Checked(refusal(domain, asked.prompts, documents, retrieval.hits, own), (), ())
 
         def finished(checked: Checked, reply: Reply, notices: tuple[str, ...] = (), model: str = "") -> Finished:
             timings["total"] = time.perf_counter() - started
@@ -283,7 +307,7 @@ class Engine:
                     hits=retrieval.hits,
                     timings=timings,
                     answerable=checked is not refused,
-                    notices=notices,
+                    notices=asked.notices + notices,
                     failures=tuple(reply.generation.failures),
                     question=asked.searched,
                     usage=reply.generation.usage,
@@ -333,7 +357,7 @@ class Engine:
         yield Token(checked.text)
         yield finished(checked, reply, notices, EXTRACTIVE)
 
-    def _found(self, asked: _Asked, language: str, index: Index) -> Iterator[Retrieval]:
+    def _found(self, asked: _Asked, language: str, index: Searched) -> Iterator[Retrieval]:
         """What was found: for a follow-up first by the words of the question before, then as a model understands it.
 
         Sets `asked.searched` before each.
@@ -369,7 +393,14 @@ class Engine:
             yield found(understood)
 
     def _retrieve(
-        self, question: Question, text: str, language: str, domain: Domain, index: Index, limit: int, join: bool = False
+        self,
+        question: Question,
+        text: str,
+        language: str,
+        domain: Domain,
+        index: Searched,
+        limit: int,
+        join: bool = False,
     ) -> Retrieval:
         try:
             documents = allowed_documents(question.filters, index.manifest)
@@ -425,6 +456,12 @@ def _replayed(kept: Kept, started: float) -> Iterator[Token | Finished]:
     seconds = time.perf_counter() - started
     yield Token(kept.answer.text)
     yield Finished(replace(kept.answer, timings={"first_token": seconds, "total": seconds}))
+
+
+def _missing(beside: Beside, prompts: Prompts) -> tuple[str, ...]:
+    """What a visitor should know of documents of their own that were not searched."""
+    keys = [key for key in ("missing", "waiting") if getattr(beside, key)]
+    return tuple(prompts.message(f"own_{key}") for key in keys)
 
 
 def _spoken_before(question: Question) -> str:

@@ -6,7 +6,7 @@ All texts are bounded and without control characters, whoever wrote them.
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from rag.errors import LacertaError
 from rag.settings import Settings
 from rag.text import visible
 from rag.types import PAGE_BREAK, Answer
+from rag.visits import OWN
 
 RATINGS = ("up", "down")
 REASONS = ("wrong", "incomplete", "source", "refused", "outdated", "language", "other")
@@ -96,15 +97,40 @@ class Feedback:
     given: Given | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which feedback: on answers of these `domains`, or of any and also where that is not known any more; with a
+    rating; from a time on, which is ISO 8601 UTC or its beginning."""
+
+    domains: Collection[str] | None = None
+    rating: str = ""
+    since: str = ""
+
+    def condition(self) -> tuple[str, list[str]]:
+        """What stands behind `select ... from feedback`, and the values of its parameters."""
+        parts, values = [], []
+        if self.domains is not None:
+            parts.append(f"domain in ({', '.join('?' * len(self.domains))})")
+            values += sorted(self.domains)
+        for condition, value in (("rating = ?", self.rating), ("created >= ?", self.since)):
+            if value:
+                parts.append(condition)
+                values.append(value)
+        return (f" where {' and '.join(parts)}" if parts else ""), values
+
+
 def store_of(settings: Settings, most: int = _MOST_ROWS) -> "Store":
     """The store of an installation."""
     return Store(settings.var / "feedback.sqlite", most)
 
 
 def given_of(domain: str, question: str, answer: Answer, index_version: str = "", texts: bool = True) -> Given:
-    """What is to be known of an answer, without what was asked and said where `texts` is false."""
+    """What is to be known of an answer, without what was asked and said where `texts` is false.
+
+    Where documents of the visitor's own were found for it, neither, because these are not kept.
+    """
     about = Given(domain, answer.model, answer.language, answer.answerable, round(answer.confidence, 4), index_version)
-    if not texts:
+    if not texts or any(hit.chunk.document_id.startswith(OWN) for hit in answer.hits):
         return about
     passages = [Passage(item.chunk.source, item.page, item.quote) for item in answer.citations]
     cited = {(passage.document, passage.page) for passage in passages}
@@ -189,21 +215,44 @@ class Store:
                 " LACERTA_FEEDBACK=false."
             ) from error
 
-    def read(self, domain: str = "", rating: str = "", since: str = "") -> Iterator[Feedback]:
-        """What was kept, oldest first: of a domain, with a rating, from a time on (ISO 8601 UTC, or its beginning)."""
+    def forget(self, identity: str) -> None:
+        """What was said of an answer is gone from the file, if there was anything."""
         if not self._path.exists():
             return
-        conditions = {"domain = ?": domain, "rating = ?": rating, "created >= ?": since}
-        asked = {condition: value for condition, value in conditions.items() if value}
-        where = f" where {' and '.join(asked)}" if asked else ""
         try:
-            with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            with closing(open_database(self._path, _WAIT_SECONDS)) as connection:
+                if _has_table(connection):
+                    connection.execute("delete from feedback where id = ?", (identity,))
+        except (sqlite3.Error, OSError) as error:
+            raise FeedbackUnavailable(f"Feedback in {self._path} can't be taken back: {error}.") from error
+
+    def read(self, domain: str = "", rating: str = "", since: str = "") -> Iterator[Feedback]:
+        """What was kept, oldest first: of a domain, with a rating, from a time on (ISO 8601 UTC, or its beginning)."""
+        where, values = Wanted({domain} if domain else None, rating, since).condition()
+        yield from map(_of_row, self._rows(f"select * from feedback{where} order by created, rowid", values))
+
+    def latest(self, wanted: Wanted, offset: int = 0, limit: int = -1) -> Iterator[Feedback]:
+        """What was kept, newest first, after the first `offset`; at most `limit`, all for -1."""
+        where, values = wanted.condition()
+        query = f"select * from feedback{where} order by created desc, rowid desc limit ? offset ?"
+        yield from map(_of_row, self._rows(query, [*values, limit, offset]))
+
+    def daily(self, wanted: Wanted) -> dict[tuple[str, str], int]:
+        """How often each day (UTC, as 2026-01-31) got each rating."""
+        where, values = wanted.condition()
+        query = f"select substr(created, 1, 10) as day, rating, count(*) as n from feedback{where} group by 1, 2"
+        return {(row["day"], row["rating"]): row["n"] for row in self._rows(query, values)}
+
+    def _rows(self, query: str, values: Sequence[str | int]) -> Iterator[sqlite3.Row]:
+        if not self._path.exists():
+            return
+        try:
+            # Whoever reads may be on one thread after the other, never on two at once.
+            address = f"{self._path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(address, uri=True, check_same_thread=False)) as connection:
                 connection.row_factory = sqlite3.Row
-                query = f"select * from feedback{where} order by created, rowid"
-                if not connection.execute("select 1 from sqlite_master where name = 'feedback'").fetchone():
-                    return
-                for row in connection.execute(query, [*asked.values()]):
-                    yield _feedback({name: row[name] for name in row.keys() if row[name] is not None})
+                if _has_table(connection):
+                    yield from connection.execute(query, values)
         except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
             raise FeedbackUnavailable(f"Feedback in {self._path} can't be read: {error!r}") from error
 
@@ -220,6 +269,17 @@ def texts_of(fields: dict[str, Any]) -> Texts | None:
         return None
     passages = tuple(Passage(**item) for item in json.loads(fields.get("passages") or "[]"))
     return Texts(fields["question"], fields.get("answer", ""), passages, fields.get("searched", ""))
+
+
+def _has_table(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("select 1 from sqlite_master where name = 'feedback'").fetchone())
+
+
+def _of_row(row: sqlite3.Row) -> Feedback:
+    try:
+        return _feedback({name: row[name] for name in row.keys() if row[name] is not None})
+    except (ValueError, TypeError, KeyError) as error:
+        raise FeedbackUnavailable(f"What was kept of the answer {row['id']!r} can't be read: {error!r}") from error
 
 
 def _feedback(row: dict[str, Any]) -> Feedback:

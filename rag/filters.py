@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rag.index import DocumentRecord, Manifest
 
 _LONGEST = 200
+_IDS = re.compile(r"[0-9a-f]{32}(?:,[0-9a-f]{32})*")
+# Of documents, each named by its id.
+_MOST_IDS = 30
 _YEARS = re.compile(r"(?P<from>\d{4})(?:\s*[-–]\s*(?P<to>\d{4}))?|(?P<sign>[<>]=?)\s*(?P<than>\d{4})")
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
 
@@ -24,9 +27,9 @@ def allowed_documents(filters: Mapping[str, str], manifest: "Manifest") -> froze
     """The ids of the documents that pass all filters; None where that is every document of the manifest.
 
     `language` and `kind` take one or several, parted by commas; `source` the beginning of a path, or a pattern with
-    `*`, `?` and `[...]` for all of it; `document` an id or a part of a title; `date`, or `years`, `2023`, `2020-2024`,
-    `>=2021`, `<2020`, by date of publication: a document without one passes no such filter. Upper case and accents
-    make no difference.
+    `*`, `?` and `[...]` for all of it; `document` an id, several parted by commas, or a part of a title; `date`, or
+    `years`, `2023`, `2020-2024`, `>=2021`, `<2020`, by date of publication: a document without one passes no such
+    filter. Upper case and accents make no difference.
     Raises ConfigurationError, saying what is possible, for another key or a value that does not fit.
     """
     tests = [_test(key, value, manifest) for key, value in filters.items()]
@@ -38,8 +41,9 @@ def _test(key: str, value: str, manifest: "Manifest") -> Test:
     if key not in _TESTS:
         raise ConfigurationError(f"There is no filter {key[:_LONGEST]!r}. Filters: {', '.join(_TESTS)}.")
     value = value.strip()
-    if not 1 <= len(value) <= _LONGEST:
-        raise ConfigurationError(f"The filter {key} takes 1 to {_LONGEST} characters, is now {len(value)} long.")
+    longest = _MOST_IDS * 33 - 1 if key == "document" and _IDS.fullmatch(value) else _LONGEST
+    if not 1 <= len(value) <= longest:
+        raise ConfigurationError(f"The filter {key} takes 1 to {longest} characters, is now {len(value)} long.")
     return _TESTS[key](value, manifest)
 
 
@@ -75,6 +79,9 @@ def _names(record: "DocumentRecord") -> tuple[str, ...]:
 
 
 def _document(value: str, manifest: "Manifest") -> Test:
+    if _IDS.fullmatch(value):
+        wanted = frozenset(value.split(","))
+        return lambda record: record.id in wanted
     part = fold(value)
     return lambda record: record.id == value or part in fold(record.title)
 

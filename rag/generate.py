@@ -106,9 +106,10 @@ class Writer:
         `answer` is the text that the visitor has, and will send as history.
         """
         reply = self.reply
-        if reply.prompt is None or reply.generation.interrupted or self._cancelled():
-            return
         question = self._question
+        # Of a visitor's own documents nothing stays behind.
+        if reply.prompt is None or reply.generation.interrupted or self._cancelled() or question.attachments:
+            return
         turns = (*question.history, Turn("user", question.text), Turn("assistant", answer))
         past = Past(tuple(reply.prompt.messages), reply.prompt.passages, reply.text)
         self._memory.remember(self._key(reply.generation.model, turns), past)

@@ -12,10 +12,14 @@ _NEAREST = 3
 _TITLE_CHARACTERS = 80
 
 
-def refusal(domain: Domain, prompts: Prompts, documents: int, hits: Sequence[Hit]) -> str:
-    """The refusal: what was searched, the documents that come nearest, and whom to ask."""
+def refusal(domain: Domain, prompts: Prompts, documents: int, hits: Sequence[Hit], own: bool = False) -> str:
+    """The refusal: what was searched, the documents that come nearest, and whom to ask.
+
+    `own` tells that documents of the visitor's own were searched too.
+    """
     title = domain.title[prompts.language]
-    parts = [prompts.message("refusal", domain=title, documents=prompts.message("refusal_documents", count=documents))]
+    searched = prompts.message("refusal_documents", count=documents)
+    parts = [prompts.message("refusal_own" if own else "refusal", domain=title, documents=searched)]
     titles = list(dict.fromkeys(_short(hit.chunk.title) for hit in hits))[:_NEAREST]
     if titles:
         parts.append(prompts.message("refusal_nearest", titles="; ".join(titles)))

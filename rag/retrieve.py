@@ -14,7 +14,7 @@ from rag.confidence import confidence
 from rag.embed import bundled_student
 from rag.fuse import fused, leads
 from rag.glossary import Glossary, Match
-from rag.index import Index
+from rag.joined import Searched
 from rag.rerank import DEPTH, Reranker
 from rag.select import select
 from rag.settings import RetrievalSettings
@@ -94,7 +94,7 @@ class Found:
 def find(
     text: str,
     language: str,
-    index: Index,
+    index: Searched,
     embedder: Embedder,
     glossary: Glossary,
     settings: RetrievalSettings,
@@ -145,7 +145,7 @@ def find(
 def retrieve(
     text: str,
     language: str,
-    index: Index,
+    index: Searched,
     embedder: Embedder,
     glossary: Glossary,
     settings: RetrievalSettings,
@@ -196,7 +196,7 @@ def _query(
     return _Query(terms, pairs, tuple(widenings), share, whole, topic, group == language)
 
 
-def _best(index: Index, group: str, query: _Query, documents: Collection[str] | None) -> set[str]:
+def _best(index: Searched, group: str, query: _Query, documents: Collection[str] | None) -> set[str]:
     """The ids of the chunks that the words of a question find, and those that the glossary's find with them."""
     asked = [set(query.terms)]
     if query.widenings:
@@ -205,7 +205,7 @@ def _best(index: Index, group: str, query: _Query, documents: Collection[str] | 
 
 
 def _candidates(
-    index: Index,
+    index: Searched,
     group: str,
     query: _Query,
     names: Sequence[str],
@@ -229,7 +229,7 @@ def _candidates(
 
 
 def _lexical_evidence(
-    index: Index, group: str, query: _Query, rows: Rows, settings: RetrievalSettings
+    index: Searched, group: str, query: _Query, rows: Rows, settings: RetrievalSettings
 ) -> dict[str, np.ndarray]:
     """How much of a question each of (n,) chunks covers, each in [0, 1].
 
@@ -279,7 +279,7 @@ def ranking(found: Sequence[Candidate], ranker: str) -> list[str]:
     return [named[place].name for place in np.argsort(-np.array(values), kind="stable")]
 
 
-def _hits(index: Index, found: Sequence[Candidate], limit: int) -> list[Hit]:
+def _hits(index: Searched, found: Sequence[Candidate], limit: int) -> list[Hit]:
     """The first candidates, best first, as hits with their places by each ranker."""
     places: dict[str, dict[str, int]] = {candidate.name: {} for candidate in found}
     for ranker in RANKERS:

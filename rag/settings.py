@@ -88,8 +88,15 @@ class Settings:
     question_characters: int = 2000
     threads: int = 0
     contact: str = ""
+    visit_uploads: bool = True
+    visit_files: int = 10
+    visit_file_bytes: int = 20_000_000
+    visit_pages: int = 500
+    visit_bytes: int = 2_000_000_000
+    visit_hours: float = 24.0
     feedback: bool = True
     feedback_texts: bool = True
+    keep_questions: bool = False
     log: str = "plain"
     log_level: str = "warning"
     log_questions: bool = False
@@ -126,6 +133,12 @@ class Settings:
         for name in (*positive, "concurrent_answers", "concurrent_searches"):
             if getattr(settings, name) <= 0:
                 raise ConfigurationError(f"LACERTA_{name.upper()} should be above 0, is now {getattr(settings, name)}.")
+        for name in ("visit_files", "visit_file_bytes", "visit_pages", "visit_bytes", "visit_hours"):
+            if getattr(settings, name) <= 0:
+                raise ConfigurationError(
+                    f"LACERTA_{name.upper()} should be above 0, is now {getattr(settings, name)}; without any such"
+                    " documents: LACERTA_VISIT_UPLOADS=false."
+                )
         for name in ("requests_minute", "requests_day", "tokens_day", "cached_answers"):
             if getattr(settings, name) < 0:
                 raise ConfigurationError(

@@ -135,9 +135,10 @@ class Question:
     """A question to a domain.
 
     `language` is the language to answer in; empty means that of the text. `interface_language` is the visitor's
-    own, for messages where the text has no language of ours. `attachments` is kept for pictures and files. `model` is
-    the one of the settings that should answer, `extractive` for the passages' own sentences; empty means the first that
-    can. `fresh` asks for a new answer, even where there is one to the same question.
+    own, for messages where the text has no language of ours. `attachments` are the places of documents of the visitor's
+    own that are searched too, see `visits`. `model` is the one of the settings that should answer, `extractive` for the
+    passages' own sentences; empty means the first that can. `fresh` asks for a new answer, even where there is one to
+    the same question.
     """
 
     text: str

@@ -1,5 +1,6 @@
 """What tests of several modules share: a Chroma server, and both places that vectors can be in."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -8,8 +9,11 @@ from tests.chroma_server import ChromaServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser's tests come last: Playwright leaves an event loop running in the thread of all tests."""
-    items.sort(key=lambda item: "browser" in item.path.parts)
+    """The browser's tests come last: Playwright leaves an event loop running in the thread of all tests. Of
+    them the files with most tests come first, so that no worker is left with a long one at the end.
+    """
+    browser = Counter(item.path for item in items if "browser" in item.path.parts)
+    items.sort(key=lambda item: (item.path in browser, -browser[item.path]))
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,7 @@ LINES = {
 LOGINS = {
     "bob": Secret(f"{KIND}{password_hash('a long password')}"),
     "eve": Secret(f"{KIND}{password_hash('another password')}; domains={PRIVATE}"),
+    "max": Secret(f"{KIND}{password_hash('the third password')}; domains={PRIVATE}; maintainer=true"),
 }
 TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 ACCEPT = {"accept": "application/json, text/event-stream"}
@@ -89,8 +90,34 @@ VIEWER = {
     "GET /sources/{domain}/{document}/pages/{number}": "/sources/%s/%d/pages/1",
     "GET /sources/{domain}/{document}/pages/{number}.webp": "/sources/%s/%d/pages/1.webp",
     "GET /sources/{domain}/{document}/file": "/sources/%s/%d/file",
+    "GET /state/{domain}": "/state/%s",
+    "GET /search/{domain}": "/search/%s?q=ferry+safe",
+    "GET /search/{domain}/filters": "/search/%s/filters",
 }
-"""What the page's source viewer asks for; `%d` stands for a document of the domain."""
+"""What the page's source viewer and its search ask for; `%d` stands for a document of the domain."""
+EXPORT = {"POST /export/{domain}": "/export/%s?format=markdown"}
+"""What the page makes files of: a conversation that a visitor's browser keeps."""
+OWN = {
+    "GET /documents/": "/documents/",
+    "POST /documents/": "/documents/",
+    "GET /documents/{visit}": "/documents/%v",
+    "POST /documents/{visit}": "/documents/%v",
+    "DELETE /documents/{visit}": "/documents/%v",
+    "DELETE /documents/{visit}/{file}": "/documents/%v/%f",
+}
+"""What the page does with documents of a visitor's own; `%v` stands for the name of a visit, `%f` for a file of it."""
+FEEDBACK = {
+    "GET /feedback/": "/feedback/", "POST /feedback/": "/feedback/", "DELETE /feedback/{identity}": "/feedback/%i",
+}  # fmt: skip
+"""How the page rates an answer; `%i` stands for what it calls the answer by."""
+MAINTAIN = {
+    f"GET {path}": path
+    for path in (
+        "/maintain", "/maintain/questions", "/maintain/feedback", "/maintain/indexes", "/maintain/counts.csv",
+        "/maintain/questions.csv", "/maintain/feedback.csv",
+    )
+}  # fmt: skip
+"""What only logins with the right to it see."""
 MOUNTS = {"/static": "", **{f"/{language}": "page" for language in LANGUAGES}}
 PROGRAMS = [name for name, asked in ROUTES.items() if asked.part in ("api", "metrics")]
 
@@ -174,7 +201,8 @@ def found_routes(routes: Any, before: str = "") -> Iterator[tuple[str, str]]:
 def test_every_route_stands_in_a_table(closed: Program) -> None:
     found = {f"{method} {path}" for method, path in found_routes(closed.app.routes)}
     inside = {name for name in found if any(name.split(" ")[1].startswith(mount) for mount in MOUNTS)}
-    assert found - inside == ROUTES.keys() | VIEWER.keys()
+    of_page = VIEWER.keys() | EXPORT.keys() | OWN.keys() | FEEDBACK.keys() | MAINTAIN.keys()
+    assert found - inside == ROUTES.keys() | of_page
     assert len(inside) > 20
 
 
@@ -304,10 +332,104 @@ def test_the_source_viewer_shows_what_the_page_does(
             assert TEXTS[domain] not in answer.text
             nowhere = running.page(VIEWER[name].replace("%s", "nowhere").replace("%d", "0" * 32), **headers)
             assert nowhere.text == answer.text.replace(domain, "nowhere")
+            if "%d" not in VIEWER[name]:
+                continue
             # Nor does the way through a domain that is seen lead to it.
             (other,) = seen
             crossed = hashlib.sha256(TEXTS[domain].encode()).hexdigest()[:32]
             assert error(ask(running, other, crossed, **headers))["code"] == "unknown_document"
+
+
+def test_exports_are_of_the_domains_that_are_seen(
+    closed: Program, opened: Program, page_only: Program, alone: Program
+) -> None:
+    (path,) = EXPORT.values()
+
+    def ask(running: Program, domain: str, about: str = "", **headers: str) -> httpx.Response:
+        exchange = {"question": "When?", "text": "At nine.", "stopped": True}
+        kept = {
+            "lacerta": "conversation", "version": 1, "domain": about or domain, "index_version": "", "language": "en",
+            "exported": "2026-03-01", "exchanges": [exchange], "references": [],
+        }  # fmt: skip
+        return running.client.post(path.replace("%s", domain), json=kept, headers=headers)
+
+    for headers in ({}, {"cookie": f"{COOKIE}=bob.99999999999.{'0' * 64}"}, bearer("both")):
+        assert ask(closed, PUBLIC, **headers).status_code == 401
+    visitors = Visitors(closed.settings, Proxies(closed.settings))
+    bob, eve = ({"cookie": f"{COOKIE}={visitors.cookie(visitor)}"} for visitor in ("bob", "eve"))
+    assert ask(closed, PUBLIC, **bob).status_code == ask(closed, PRIVATE, **eve).status_code == 200
+    for running, headers in ((closed, bob), (opened, {}), (page_only, {}), (alone, {})):
+        assert ask(running, PUBLIC, **headers).status_code == 200
+        answer = ask(running, PRIVATE, **headers)
+        assert (answer.status_code, error(answer)["code"]) == (404, "unknown_domain")
+        assert ask(running, "nowhere", **headers).text == answer.text.replace(PRIVATE, "nowhere")
+        # Nor does a conversation about it come through a domain that is seen.
+        assert error(ask(running, PUBLIC, PRIVATE, **headers))["code"] == "other_domain"
+
+
+@pytest.mark.parametrize("name", FEEDBACK)
+def test_whoever_may_use_the_page_may_rate_its_answers(
+    closed: Program, opened: Program, page_only: Program, alone: Program, name: str
+) -> None:
+    identity = f"page-{'0' * 32}"
+    method, path = name.split(" ")[0], FEEDBACK[name].replace("%i", identity)
+    body = {"id": identity, "rating": "up"} if method == "POST" else None
+
+    def ask(running: Program, **headers: str) -> httpx.Response:
+        return running.client.request(method, path, json=body, headers=headers)
+
+    for headers in ({}, {"cookie": f"{COOKIE}=bob.99999999999.{'0' * 64}"}, bearer("both")):
+        assert ask(closed, **headers).status_code == 401
+    bob = {"cookie": f"{COOKIE}={Visitors(closed.settings, Proxies(closed.settings)).cookie('bob')}"}
+    for running, headers in ((closed, bob), (opened, {}), (page_only, {}), (alone, {})):
+        assert ask(running, **headers).status_code == 200
+        other = ask(running, **headers, origin="http://elsewhere.example")
+        assert other.status_code == (200 if method == "GET" else 403)
+
+
+@pytest.mark.parametrize("path", MAINTAIN.values())
+def test_only_a_maintainer_sees_what_others_asked(
+    closed: Program, opened: Program, page_only: Program, alone: Program, path: str
+) -> None:
+    visitors = Visitors(closed.settings, Proxies(closed.settings))
+    bob, eve, maintainer = ({"cookie": f"{COOKIE}={visitors.cookie(name)}"} for name in ("bob", "eve", "max"))
+    unknown = {"cookie": f"{COOKIE}=max.99999999999.{'0' * 64}"}
+    for headers in ({}, unknown, bearer("both")):
+        # Also where the page is open to anyone.
+        assert closed.page(path, **headers).status_code == 401
+        assert opened.page(path, **headers).status_code == 303
+    nobody: dict[str, str] = {}
+    without = [(closed, bob), (closed, eve), (opened, bob), (page_only, nobody), (alone, nobody), (alone, maintainer)]
+    for running, headers in without:
+        assert running.page(path, **headers).status_code == 403
+    for running in (closed, opened):
+        shown = running.page(path, **maintainer)
+        assert shown.status_code == 200 and PUBLIC not in shown.text
+
+
+def test_documents_of_ones_own_are_ones_own(closed: Program, opened: Program, alone: Program) -> None:
+    visitors = Visitors(closed.settings, Proxies(closed.settings))
+    bob, eve = ({"cookie": f"{COOKIE}={visitors.cookie(visitor)}"} for visitor in ("bob", "eve"))
+    made = closed.client.post("/documents/", content=b"The cellar is dry.", headers=bob | {"x-name": "cellar.txt"})
+    assert made.status_code == 201
+    visit, file = made.json()["id"], made.json()["file"]["file"]
+    views = {
+        f"GET {path}": path.replace("%s", f"own:{visit}") for path in VIEWER.values() if path.startswith("/sources")
+    }
+    document = f"own-{hashlib.sha256(b'The cellar is dry.').hexdigest()[:32]}"
+    for name, path in (OWN | views).items():
+        path = path.replace("%v", visit).replace("%f", file).replace("%d", document)
+        for headers in ({}, {"cookie": f"{COOKIE}=bob.99999999999.{'0' * 64}"}, bearer("both")):
+            assert closed.client.request(name.split(" ")[0], path, headers=headers).status_code == 401, name
+        if path == "/documents/":
+            continue
+        # To others it is not there: another login, nobody, a program without logins.
+        for running, headers in ((closed, eve), (opened, {}), (opened, eve), (alone, {})):
+            response = running.client.request(name.split(" ")[0], path, headers=headers)
+            assert (response.status_code, error(response)["code"]) in (
+                (404, "unknown_visit"), (404, "unknown_domain"),
+            ), name  # fmt: skip
+    assert [entry["file"] for entry in closed.page(f"/documents/{visit}", **bob).json()["files"]] == [file]
 
 
 @pytest.mark.parametrize(

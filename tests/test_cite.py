@@ -293,6 +293,8 @@ def test_sentences_that_rest_on_parts_far_apart_have_a_quote_each():
     between = " ".join(f"Rule {number} speaks of something else altogether." for number in range(30))
     checked = check(f"{last} [1] {first} [1]", [hit(f"{first} {between} {last}")], "en")
     assert [citation.number for citation in checked.citations] == [1, 1]
-    assert [citation.quote for citation in checked.citations] == [first, last]
+    assert [citation.quote for citation in checked.citations] == [last, first]
     near = check(f"{last} [1] {first} [1]", [hit(f"{first} {last}")], "en")
     assert [citation.quote for citation in near.citations] == [f"{first} {last}"]
+    apart = check(f"{last} [1] {first} [1]", [hit(f"{first} Every student has a tutor. {last}")], "en")
+    assert [citation.quote for citation in apart.citations] == [last, first]

@@ -94,6 +94,7 @@ def test_pages_of_the_web_and_files() -> None:
     assert [person.last_names for person in web.persons["author"]] == [["{홍길동}"], ["{김영희}"]]
     assert wiki.fields["month"] == "November"
     assert file.fields["title"] == "Gyakorlati szabályzat (mintaadat)"
+    assert file.fields["howpublished"] == "gyakorlati-szabalyzat.pdf" and "howpublished" not in web.fields
     assert not {"year", "url", "urldate", "doi", "eprint"} & {*file.fields}
 
 

@@ -103,7 +103,7 @@ def test_the_page_shows_it_again() -> None:
     found = load(dumped()).conversation
     assert "<mark>It was observed.</mark>" in passages_html(found[:1], texts("en"))
     shown = chat_html(found, texts("en"))
-    assert "The model is away." in shown and 'href="#passage-1-1"' in shown and "안녕하세요!" in shown
+    assert "The model is away." in shown and 'href="#p-1-1"' in shown and "안녕하세요!" in shown
 
 
 def test_passages_come_from_the_index_where_they_still_hold_the_quote() -> None:

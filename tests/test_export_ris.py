@@ -61,6 +61,7 @@ def test_kinds_and_cited_pages() -> None:
     assert "start_page" not in made[1] and "notes" not in made[1]
     assert (made[2]["title"], made[2]["authors"]) == ("현장실습 안내", ["홍길동", "김영희"])
     assert "year" not in made[3] and "urls" not in made[3]
+    assert "File: gyakorlati-szabalyzat.pdf" in str(made[3]["notes"]) and "notes" not in made[2]
 
 
 def test_a_preprint_alone_and_dates_that_are_not_exact() -> None:

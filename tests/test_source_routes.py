@@ -14,7 +14,7 @@ from rag.answer import Engine
 from rag.index import DocumentRecord
 from rag.select import span
 from rag.settings import Settings
-from rag.types import Chunk
+from rag.types import PAGE_BREAK, Chunk
 from tests.files import make_domain, make_pdf, prose
 from tests.web_server import served
 from web.server import create
@@ -135,6 +135,32 @@ def test_a_page_of_a_pdf_with_its_quote_marked(ground: Ground) -> None:
     picture = ground.client.get(answer["picture"])
     assert picture.headers["content-type"] == "image/webp"
     assert Image.open(BytesIO(picture.content)).size == (1200, 1699)
+
+
+def test_a_page_of_a_pdf_as_text_needs_no_file(ground: Ground) -> None:
+    (chunk,) = [chunk for chunk in ground.chunks("log.pdf") if "horn" in chunk.text]
+    start = chunk.text.index("On foggy")
+    path = ground.sources / "log.pdf"
+    kept = path.read_bytes()
+    path.unlink()
+    try:
+        answer = ground.page("log.pdf", 1, chunk=chunk.id, start=start, end=start + 8, view="text").json()
+    finally:
+        path.write_bytes(kept)
+    assert (answer["kind"], answer["pages"], "marks" in answer) == ("text", 2, False)
+    marked = [item["text"][first:last] for item in answer["paragraphs"] for first, last in item["marks"]]
+    assert marked == ["On foggy"]
+    assert code(ground.page("log.pdf", 1, view="picture")) == (400, "invalid_value")
+
+
+def test_quotes_are_told_with_their_pages(ground: Ground) -> None:
+    first, *others = ground.chunks("log.pdf")
+    chunk = first if PAGE_BREAK in first.text else others[-1]
+    start = chunk.text.index("In winter")
+    # Asked for at the page that the passage begins on.
+    answer = ground.page("log.pdf", chunk.first_page, chunk=chunk.id, quote=f"{start}-{start + 9}").json()
+    assert answer["quotes"] == [{"start": start, "end": start + 9, "page": 2, "text": "In winter"}]
+    assert ground.page("log.pdf", 1).json()["quotes"] == []
 
 
 def test_pictures_have_few_widths_and_are_kept(ground: Ground) -> None:

@@ -1,5 +1,8 @@
 """Events make the next value of a conversation, and the conversation becomes HTML."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from rag.types import Answer, Chunk, Citation, Failed, Finished, Hit, Retrieval, Retrieved, Token, Turn
@@ -44,9 +47,22 @@ def test_a_failure_is_a_sentence_and_the_question_stays() -> None:
 def test_a_finished_answer_links_its_citations_and_names_its_model_and_confidence() -> None:
     exchange = advance(Exchange(4, "Q"), Finished(answer(model="gguf:<tiny>", notices=("An <older> model failed.",))))
     made = chat_html((exchange,), texts("en"))
-    assert '<a class="citation" href="#passage-4-1"' in made
-    assert "[2]" in made and "passage-4-2" not in made
+    assert '<a class="citation" href="#p-4-1"' in made
+    assert "[2]" in made and "p-4-2" not in made
     assert "Answered by gguf:&lt;tiny&gt;" in made and "An &lt;older&gt; model failed." in made
+
+
+def test_each_citation_leads_to_its_own_quote() -> None:
+    chunk = replace(CHUNK, text="Ice melts. Water boils.")
+    quotes = tuple(Citation(1, chunk, quote, 1) for quote in ("Water boils.", "Ice melts."))
+    for text, starts in (
+        ("A víz forr. [1] A jég olvad. [1]", ["11", "0"]),
+        # Whose quote is whose is not known.
+        ("A víz forr, a jég olvad. [1]", ["11"]),
+    ):
+        done = replace(answer(), text=text, citations=quotes)
+        made = chat_html((advance(Exchange(1, "Q"), Finished(done)),), texts("hu"))
+        assert re.findall(r'data-start="(\d+)"', made) == starts
 
 
 @pytest.mark.parametrize(("confidence", "word"), [(1.0, "high"), (0.6, "medium"), (0.1, "low"), (0.0, "low")])
@@ -57,7 +73,7 @@ def test_confidence_in_words(confidence: float, word: str) -> None:
 
 def test_a_refusal_claims_no_confidence() -> None:
     exchange = advance(Exchange(1, "Q"), Finished(answer(0.1, answerable=False)))
-    assert "Confidence" not in chat_html((exchange,), texts("en"))
+    assert 'class="confidence' not in chat_html((exchange,), texts("en"))
 
 
 def test_a_very_long_question_is_shortened_in_the_conversation() -> None:

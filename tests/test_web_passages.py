@@ -59,15 +59,16 @@ def test_a_file_without_pages_shows_none() -> None:
 def test_passages_are_numbered_before_the_answer_and_split_after_it() -> None:
     found = (chunk("a"), chunk("b"), chunk("c"))
     before = passages_html((Exchange(1, "Q", hits=tuple(Hit(part, 1.0) for part in found)),), texts("en"))
-    assert [f'id="passage-1-{number}"' in before for number in (1, 2, 3, 4)] == [True, True, True, False]
+    assert [f'id="p-1-{number}"' in before for number in (1, 2, 3, 4)] == [True, True, True, False]
     after = passages_html((answered(1, (found[1],), found),), texts("en"))
     assert after.index("Title b") < after.index(texts("en")["sources_also"]) < after.index("Title a")
-    assert 'id="passage-1-1"' in after and 'id="passage-1-2"' not in after
+    assert 'id="p-1-1"' in after and 'id="p-1-2"' not in after
 
 
 def test_earlier_questions_keep_their_sources() -> None:
     made = passages_html((answered(1, (chunk("a"),), ()), answered(2, (chunk("b"),), ())), texts("en"))
-    assert made.index('id="passage-2-1"') < made.index("<summary>Question 1?") < made.index('id="passage-1-1"')
+    assert made.index("Question 2?</h3>") < made.index('id="p-2-1"')
+    assert made.index('id="p-2-1"') < made.index("<summary>Question 1?") < made.index('id="p-1-1"')
 
 
 def test_nothing_found_is_said() -> None:

@@ -33,8 +33,9 @@ STAGING = ".backup-"
 _SQLITE = b"SQLite format 3\x00"
 _BESIDE_SQLITE = ("-wal", "-shm", "-journal")
 _NOT_KEPT = (*_BESIDE_SQLITE, ".tmp", ".part")
-# Measurements, and what logins are signed with: whoever has an archive must not be able to make one.
-_LEFT_OUT = ("bench", "session.key", "given.sqlite")
+# Measurements, what visitors added for a day, and what logins are signed with: whoever has an archive must not be able
+# to make one.
+_LEFT_OUT = ("bench", "session.key", "given.sqlite", "visits")
 _WAIT_SECONDS = 600.0
 _LOOK_SECONDS = 0.5
 

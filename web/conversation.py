@@ -1,8 +1,9 @@
 """A visitor's conversation as values: each event of an answer makes the next value. Knows nothing of HTML or Gradio."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from rag.types import Answer, Event, Failed, Finished, Hit, Retrieved, Token, Turn, Waiting
+from rag.types import Answer, Event, Failed, Finished, Hit, Retrieval, Retrieved, Token, Turn, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +12,9 @@ class Exchange:
 
     `hits` is None until the passages were found. `failure` is the sentence that tells why there is no answer.
     `searched` is the question that was searched for, where it is not the one asked; `position` are the answers that the
-    model writes before this one.
+    model writes before this one. `found` is how the passages were found, None where that is not known any more;
+    `identifier` names the answer for whoever rates it, empty where it can't be rated. `filters` are those it was asked
+    with, see `web.filtered`.
     """
 
     number: int
@@ -23,6 +26,9 @@ class Exchange:
     stopped: bool = False
     searched: str = ""
     position: int = 0
+    found: Retrieval | None = None
+    identifier: str = ""
+    filters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def open(self) -> bool:
@@ -37,7 +43,7 @@ def advance(exchange: Exchange, event: Event) -> Exchange:
     """The exchange after an event of the engine."""
     match event:
         case Retrieved(retrieval, searched):
-            return replace(exchange, hits=retrieval.hits, searched=searched)
+            return replace(exchange, hits=retrieval.hits, searched=searched, found=retrieval)
         case Waiting(position):
             return replace(exchange, position=position)
         case Token(text):

@@ -19,7 +19,7 @@ HEADER = b"x-request-id"
 # What is served below these is one route each.
 _FOLDERS = ("static", "mcp")
 # Applications of their own, which know their routes without the folder that they are mounted at.
-_MOUNTED = ("v1", "sources")
+_MOUNTED = ("v1", "sources", "state", "search", "export", "feedback", "documents")
 _GRADIO = "gradio_api"
 _GRADIO_PARTS = ("queue", "heartbeat", "run", "cancel", "reset", "startup-events", "info")
 _LEFT = 499

@@ -6,13 +6,22 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from rag.settings import LANGUAGES
 from web.api.errors import ApiError
 from web.front import App, Message, Receive, Scope, Send
 
-# Room for the longest conversation or texts, every character escaped; and for the longest that is typed.
-_API_BYTES = 4 << 20
+# Room for what is typed; for the longest texts, every character escaped; for a conversation with all its quotes.
 _BYTES = 1 << 20
+_LARGER = {
+    "/v1/": 4 << 20,
+    "/export/": 8 << 20,
+    # Here a browser gives back a conversation that it kept.
+    **{f"/{language}/gradio_api/run/": 8 << 20 for language in LANGUAGES},
+}
 _BODY_SECONDS = 30.0
+# A visitor's own document, from a phone with little reception.
+_DOCUMENTS = "/documents/"
+_DOCUMENT_SECONDS = 900.0
 # An answer that takes too long ends by itself, with what there is.
 _GRACE_SECONDS = 10.0
 # Open as long as the page is.
@@ -26,21 +35,32 @@ class Limit:
     errors. No thread is held meanwhile.
     """
 
-    def __init__(self, app: App, seconds: float, body_seconds: float = _BODY_SECONDS) -> None:
+    def __init__(
+        self, app: App, seconds: float, body_seconds: float = _BODY_SECONDS, document_bytes: int = _BYTES
+    ) -> None:
         self.app = app
         self._seconds = seconds
         self._body_seconds = body_seconds
+        self._document_bytes = document_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        most = left = _API_BYTES if path.startswith("/v1/") else _BYTES
+        brings_a_file = scope["method"] == "POST" and path.startswith(_DOCUMENTS)
+        body_seconds = _DOCUMENT_SECONDS if brings_a_file else self._body_seconds
+        whole_seconds = max(self._seconds, body_seconds) if brings_a_file else self._seconds
+        most = (
+            self._document_bytes
+            if brings_a_file
+            else next((size for start, size in _LARGER.items() if path.startswith(start)), _BYTES)
+        )
+        left = most
         too_large = ApiError(413, "request_too_large", f"The body may have {most} bytes.")
         error: ApiError | None = None
         begun, reading = False, True
-        latest = asyncio.get_running_loop().time() + self._body_seconds
+        latest = asyncio.get_running_loop().time() + body_seconds
 
         async def bounded() -> Message:
             nonlocal left, error, reading
@@ -50,7 +70,7 @@ class Limit:
                 async with asyncio.timeout_at(latest):
                     part = await receive()
             except TimeoutError:
-                error = ApiError(408, "timeout", f"The body should be there within {self._body_seconds:g} seconds.")
+                error = ApiError(408, "timeout", f"The body should be there within {body_seconds:g} seconds.")
                 raise HTTPException(408) from None
             left -= len(part.get("body", b""))
             if left < 0:
@@ -67,7 +87,7 @@ class Limit:
                 await send(message)
 
         said = Headers(scope=scope).get("content-length", "")
-        timer = asyncio.timeout(None if any(part in path for part in _ENDLESS) else self._seconds + _GRACE_SECONDS)
+        timer = asyncio.timeout(None if any(part in path for part in _ENDLESS) else whole_seconds + _GRACE_SECONDS)
         if said.isdecimal() and (len(said) > 18 or int(said) > most):
             error = too_large
         else:
@@ -78,7 +98,7 @@ class Limit:
                 if not timer.expired() and error is None:
                     raise
         if timer.expired():
-            error = ApiError(504, "timeout", f"The request was not done within {self._seconds:g} seconds.")
+            error = ApiError(504, "timeout", f"The request was not done within {whole_seconds:g} seconds.")
         if error and not begun:
             # The rest of a body is not waited for.
             await JSONResponse(error.body(), error.status, {"connection": "close"})(scope, receive, send)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from rag.answer import Engine
 from rag.types import Answer, Event, Failed, Finished, Question, Retrieval, Waiting
 from web.logs import REQUEST_ID
+from web.maintain.journal import Journal
 from web.metrics import Metrics
 from web.stopping import Flow
 
@@ -17,17 +18,20 @@ _LOG = logging.getLogger("lacerta.answer")
 AnyEngine = TypeVar("AnyEngine")
 
 
-def observe(engine: AnyEngine, metrics: Metrics, flow: Flow, log_questions: bool = False) -> AnyEngine:
+def observe(
+    engine: AnyEngine, metrics: Metrics, flow: Flow, log_questions: bool = False, journal: Journal | None = None
+) -> AnyEngine:
     """The same engine for whoever uses it. Its answers end with what there is when `flow` is cut."""
-    return cast(AnyEngine, _Observed(engine, metrics, flow, log_questions))
+    return cast(AnyEngine, _Observed(engine, metrics, flow, log_questions, journal))
 
 
 class _Observed:
-    def __init__(self, engine: Any, metrics: Metrics, flow: Flow, log_questions: bool) -> None:
+    def __init__(self, engine: Any, metrics: Metrics, flow: Flow, log_questions: bool, journal: Journal | None) -> None:
         self._engine = engine
         self._metrics = metrics
         self._flow = flow
         self._log_questions = log_questions
+        self._journal = journal
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
@@ -83,6 +87,8 @@ class _Observed:
         code = last.code if isinstance(last, Failed) else "internal" if outcome == "failed" else ""
         if code:
             self._metrics.failure(question.domain, code)
+        if self._journal:
+            self._journal.note(question, answer, outcome, code)
         if not _LOG.isEnabledFor(logging.INFO):
             return
         fields: dict[str, Any] = {

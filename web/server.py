@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from gradio import mount_gradio_app
 from starlette.routing import Route
 
+from ingest.visits import Visits
 from rag.answer import Engine
 from rag.settings import LANGUAGES, ROOT, Settings
 from web import api, health
@@ -20,20 +21,27 @@ from web.access.keys import Keys
 from web.access.login import routes as login_routes
 from web.access.origin import Origin
 from web.access.visitors import Visitors
+from web.api.given import given_answers
+from web.api.ratings import Ratings
+from web.dress import Dress
 from web.entrance import Entrance
+from web.files import Files
 from web.front import App, Front, Message, Receive, Scope, Send
+from web.head import head_html
+from web.joined import made
 from web.limit import Limit
+from web.maintain.journal import Journal
 from web.mcp import Endpoint
 from web.metrics import Metrics
 from web.observe import observe
 from web.page import Answering, build
+from web.routes import documents, export, feedback, maintain, search, state
 from web.sources import routes as sources
 from web.sources.pictures import Pictures
 from web.stopping import Flow
-from web.texts import preferred_language
+from web.texts import LANGUAGE_COOKIE, preferred_language
 from web.theme import STATIC, theme
 
-LANGUAGE_COOKIE = "lacerta_language"
 SECURITY_HEADERS = {
     # Gradio starts from inline scripts and builds its components' templates with Function; all else is this origin's.
     "content-security-policy": (
@@ -46,7 +54,7 @@ SECURITY_HEADERS = {
     # With no-referrer browsers would hide their origin from this one, too, where a form is sent.
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(self), payment=(), usb=()",
 }
 # What the page asks of Gradio. Uploads, the file cache, its proxy and the rest of its routes are closed.
 GRADIO_PATHS = (
@@ -93,15 +101,21 @@ def create(engine: Answering) -> FastAPI:
     settings = engine.settings if isinstance(engine, Engine) else Settings()
     flow, metrics = Flow(settings.stop_seconds), Metrics(settings, engine.domains)
     entrance = Entrance(settings, metrics)
-    whole = observe(engine, metrics, flow, settings.log_questions) if isinstance(engine, Engine) else None
+    journal = Journal(settings, engine.domains)
+    whole = observe(engine, metrics, flow, settings.log_questions, journal) if isinstance(engine, Engine) else None
+    ratings = Ratings(whole, given_answers(settings)) if whole else None
     engine = whole or observe(engine, metrics, flow, settings.log_questions)
     assistants = Endpoint(whole, entrance) if whole else None
     pictures = Pictures()
+    own = Visits(whole) if whole else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(pictures.close)
+            if own:
+                own.start()
+                stack.callback(own.close)
             if assistants:
                 await stack.enter_async_context(assistants.run())
             yield
@@ -113,16 +127,27 @@ def create(engine: Answering) -> FastAPI:
     if whole:
         app.router.routes.append(api.mount(whole, entrance))
         app.router.routes.append(sources.mount(whole, entrance, pictures))
+        app.router.routes.append(state.mount(whole))
+        app.router.routes.append(search.mount(whole, entrance))
+        app.router.routes.append(export.mount(whole, entrance))
+    if own:
+        app.router.routes.append(documents.mount(own, entrance))
+    if ratings:
+        app.router.routes.append(feedback.mount(settings, ratings, entrance))
     proxies = Proxies(settings)
     visitors = Visitors(settings, proxies)
     # The last is the outermost.
-    app.add_middleware(Limit, seconds=settings.request_seconds)
+    app.add_middleware(Files, made=made())
+    app.add_middleware(Dress, heads={language: head_html(language) for language in LANGUAGES})
+    app.add_middleware(Limit, seconds=settings.request_seconds, document_bytes=settings.visit_file_bytes)
     app.add_middleware(Door, settings=settings, keys=Keys(settings), visitors=visitors, proxies=proxies)
     app.add_middleware(Origin, settings=settings, proxies=proxies)
     app.add_middleware(Guard, refuse=flow.refusal)
     app.add_middleware(Front, metrics=metrics)
     app.include_router(health.router(whole, flow))
     app.include_router(login_routes(visitors, proxies))
+    if whole:
+        app.include_router(maintain.routes(whole, entrance, visitors, journal))
 
     @app.get("/metrics")
     def measured(request: Request) -> Response:
@@ -155,18 +180,13 @@ def create(engine: Answering) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC))
     # Where visitors differ, none reads of another's domains in what is the same for all.
     shown = {} if visitors.needed else Caller().visible(engine.domains)
+    remember = ratings.remember if ratings and settings.feedback else None
     for language in LANGUAGES:
-        page = build(engine, language, entrance, shown)
+        page = build(engine, language, entrance, shown, whole, remember)
         mount_gradio_app(
             app, page, f"/{language}", footer_links=[], run_history=False,
             allowed_paths=[], blocked_paths=[str(ROOT), str(Path.home())], show_error=False, max_file_size=1,
             ssr_mode=False, enable_monitoring=False, pwa=False, mcp_server=False, theme=theme(),
-            css_paths=[STATIC / "lacerta.css"],
-            head=(
-                '<link rel="icon" type="image/svg+xml" href="/static/lizard.svg">'
-                '<script src="/static/lacerta.js" defer></script>'
-            ),
-            js=f"() => {{ document.documentElement.lang = '{language}'; }}",
         )  # fmt: skip
     return app
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from rag.settings import LANGUAGES
 
+LANGUAGE_COOKIE = "lacerta_language"
+"""Holds the interface's language that a visitor chose."""
 TRANSLATIONS = Path(__file__).parent / "translations"
 
 

@@ -1,65 +1,136 @@
-"""The page's look: Gradio's theme variables in the project's colours, with the visitor's own fonts only."""
+"""The page's look: Gradio's theme variables made of our tokens, and the switch between light and dark."""
 
+from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 
 import gradio as gr
 
 STATIC = Path(__file__).parent / "static"
-# System fonts, then those that carry Hangul where the system font does not. Nothing is fetched.
-FONTS = (
-    "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Apple SD Gothic Neo", "Malgun Gothic",
-    "Noto Sans KR", "Noto Sans CJK KR", "NanumGothic", "sans-serif",
-)  # fmt: skip
-GREEN = gr.themes.Color(
-    name="lizard", c50="#f0f7f2", c100="#dcede1", c200="#bbdcc6", c300="#8ec4a2", c400="#5ea67b", c500="#3c895d",
-    c600="#2b6e49", c700="#24583c", c800="#1f4731", c900="#1b3b2a", c950="#0d2117",
-)  # fmt: skip
-STONE = gr.themes.Color(
-    name="stone", c50="#f8f8f5", c100="#f0f0eb", c200="#e2e2da", c300="#cbcbc0", c400="#9c9c90", c500="#6f6f65",
-    c600="#55554d", c700="#42423c", c800="#2a2b27", c900="#1c1d1a", c950="#131412",
-)  # fmt: skip
+# static/css/tokens.css is where colours stand, light and dark; it is loaded before Gradio's own style sheets.
+VARIABLES = {
+    "body_background_fill": "--page",
+    "body_text_color": "--ink",
+    "body_text_color_subdued": "--muted",
+    "background_fill_primary": "--surface",
+    "background_fill_secondary": "--sunken",
+    "block_background_fill": "",
+    "block_label_text_color": "--muted",
+    "block_title_text_color": "--ink",
+    "block_info_text_color": "--muted",
+    "border_color_primary": "--line",
+    "border_color_accent": "--accent",
+    "border_color_accent_subdued": "--soft",
+    "color_accent": "--accent",
+    "color_accent_soft": "--soft",
+    "link_text_color": "--link",
+    "link_text_color_hover": "--link",
+    "link_text_color_active": "--link",
+    "link_text_color_visited": "--link",
+    "input_background_fill": "--surface",
+    "input_background_fill_focus": "--surface",
+    "input_border_color": "--edge",
+    "input_border_color_focus": "--focus",
+    "input_border_color_hover": "--edge",
+    "input_placeholder_color": "--muted",
+    "button_primary_background_fill": "--accent",
+    "button_primary_background_fill_hover": "--accent-strong",
+    "button_primary_text_color": "--on-accent",
+    "button_primary_text_color_hover": "--on-accent",
+    "button_primary_border_color": "--accent",
+    "button_primary_border_color_hover": "--accent-strong",
+    "button_secondary_background_fill": "--hover",
+    "button_secondary_background_fill_hover": "--line",
+    "button_secondary_text_color": "--ink",
+    "button_secondary_text_color_hover": "--ink",
+    "button_secondary_border_color": "--edge",
+    "button_secondary_border_color_hover": "--edge",
+    "checkbox_background_color": "--surface",
+    "checkbox_background_color_selected": "--accent",
+    "checkbox_border_color": "--edge",
+    "checkbox_border_color_hover": "--edge",
+    "checkbox_border_color_focus": "--focus",
+    "checkbox_border_color_selected": "--accent",
+    "checkbox_label_background_fill": "",
+    "checkbox_label_background_fill_hover": "--hover",
+    "checkbox_label_background_fill_selected": "--soft",
+    "checkbox_label_text_color": "--ink",
+    "checkbox_label_text_color_selected": "--ink",
+    "checkbox_label_border_color": "--edge",
+    "checkbox_label_border_color_hover": "--edge",
+    "error_background_fill": "--bad",
+    "error_border_color": "--bad-ink",
+    "error_text_color": "--bad-ink",
+    "error_icon_color": "--bad-ink",
+    "code_background_fill": "--sunken",
+    "loader_color": "--accent",
+    "stat_background_fill": "--soft",
+    "slider_color": "--accent",
+    "panel_background_fill": "--sunken",
+    "panel_border_color": "--line",
+    "accordion_text_color": "--ink",
+    "block_border_color": "--line",
+    "block_label_background_fill": "--surface",
+    "block_label_border_color": "--line",
+    "block_title_background_fill": "",
+    "block_title_border_color": "",
+    "button_cancel_background_fill": "--hover",
+    "button_cancel_background_fill_hover": "--line",
+    "button_cancel_text_color": "--ink",
+    "button_cancel_text_color_hover": "--ink",
+    "button_cancel_border_color": "--edge",
+    "button_cancel_border_color_hover": "--edge",
+    "checkbox_background_color_focus": "--surface",
+    "checkbox_background_color_hover": "--surface",
+    "checkbox_label_border_color_selected": "--accent",
+    "input_background_fill_hover": "--surface",
+    "table_border_color": "--line",
+    "table_even_background_fill": "--surface",
+    "table_odd_background_fill": "--sunken",
+    "table_row_focus": "--soft",
+    "table_text_color": "--ink",
+}
+"""What Gradio calls a colour, and our token for it; nothing where it is to be seen through."""
+_ICONS = {
+    "system": '<path d="M4 5h16v11H4zM9 20h6M12 16v4"/>',
+    "light": '<circle cx="12" cy="12" r="4"/><path d="M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6 7 7M17 17l1.4 1.4"/>'
+    '<path d="M5.6 18.4 7 17M17 7l1.4-1.4"/>',
+    "dark": '<path d="M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5z"/>',
+}  # fmt: skip
 
 
 def theme() -> gr.themes.Base:
-    """Calm colours in light and dark; which of them is shown, the browser says."""
-    return gr.themes.Base(
-        primary_hue=GREEN,
-        secondary_hue=GREEN,
-        neutral_hue=STONE,
+    """Gradio's base theme in our tokens, the same ones light and dark: the tokens are what changes."""
+    colors = {name: f"var({token})" if token else "transparent" for name, token in VARIABLES.items()}
+    known = gr.themes.Base().__dict__
+    dark = {f"{name}_dark": value for name, value in colors.items() if f"{name}_dark" in known}
+    fonts = gr.themes.Base(
         text_size=gr.themes.sizes.text_md,
         radius_size=gr.themes.sizes.radius_lg,
-        font=[gr.themes.Font(name) for name in FONTS],
-        font_mono=[gr.themes.Font(name) for name in ("ui-monospace", "Consolas", "Noto Sans Mono", "monospace")],
-    ).set(
-        body_background_fill="*neutral_50",
-        body_background_fill_dark="*neutral_950",
-        body_text_color="*neutral_900",
-        body_text_color_dark="*neutral_100",
-        body_text_color_subdued="*neutral_500",
-        body_text_color_subdued_dark="*neutral_400",
-        block_background_fill="transparent",
-        block_background_fill_dark="transparent",
-        block_border_width="0px",
-        block_shadow="none",
-        block_padding="0px",
-        color_accent_soft="*primary_100",
-        color_accent_soft_dark="*primary_900",
-        border_color_primary="*neutral_200",
-        border_color_primary_dark="*neutral_800",
-        input_background_fill="white",
-        input_background_fill_dark="*neutral_900",
-        input_border_color="*neutral_300",
-        input_border_color_dark="*neutral_700",
-        input_border_width="1px",
-        button_primary_background_fill="*primary_600",
-        button_primary_background_fill_hover="*primary_700",
-        button_primary_background_fill_dark="*primary_600",
-        button_primary_background_fill_hover_dark="*primary_500",
-        button_primary_text_color="white",
-        button_secondary_background_fill="*neutral_100",
-        button_secondary_background_fill_hover="*neutral_200",
-        button_secondary_background_fill_dark="*neutral_800",
-        button_secondary_background_fill_hover_dark="*neutral_700",
-        link_text_color="*primary_700",
-        link_text_color_dark="*primary_300",
+        font=[_Stack("letters")],
+        font_mono=[_Stack("fixed")],
     )
+    return fonts.set(
+        **colors, **dark, block_border_width="0px", block_shadow="none", block_padding="0px", input_border_width="1px",
+        button_primary_shadow="none", button_secondary_shadow="none", input_shadow="none", input_shadow_focus="none",
+    )  # fmt: skip
+
+
+def switch_html(strings: Mapping[str, str]) -> str:
+    """The button that goes from the system's look to light to dark; static/js/theme.js listens to it.
+
+    It holds all three names and pictures, of which the style sheet shows that which holds.
+    """
+    names = "".join(
+        f'<span class="choice {choice}"><svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">{icon}</svg>'
+        f'<span class="unseen">{escape(strings[f"theme_{choice}"])}</span></span>'
+        for choice, icon in _ICONS.items()
+    )
+    return f'<button type="button" id="theme" class="tool">{names}</button>'
+
+
+class _Stack(gr.themes.Font):
+    """A token that holds a list of fonts."""
+
+    def __str__(self) -> str:
+        return f"var(--{self.name})"

@@ -144,8 +144,8 @@ def store(database: Path, rows: Path) -> Iterator[float]:
             return [[float(value) for value in row] for row in self.rows[start : self.place]]
 
         def embed_query(self, text: str) -> list[float]:
-            # The interface asks for it; here passages are only stored, `ask` searches with the real encoder.
-            raise NotImplementedError
+            # LangChain wants it of every encoder; `add_texts`, all that is called here, has no question to embed.
+            raise NotImplementedError("only passages have vectors that were made before: ask with the command `ask`")
 
     kept = Chroma(_COLLECTION, Prepared(), str(database))
     yield 0.0

@@ -21,7 +21,7 @@ from evaluation.tables import table
 from rag.errors import ConfigurationError, LacertaError
 from rag.settings import ROOT
 
-_DOMAIN = "made"
+DOMAIN = "made"
 _QUERIES = 2000
 _WARM_UP_SECONDS = 3
 _TIMEOUT_SECONDS = 30
@@ -40,18 +40,17 @@ def measure(
     wrk = shutil.which("wrk")
     if wrk is None:
         raise ConfigurationError("wrk is not installed. On Debian: apt-get install wrk")
-    settings = {"corpora": folder / "corpora", "var": folder / "var"}
-    _make(folder, chunks, settings)
+    settings = make(folder, chunks)
     version = subprocess.run([wrk, "-v"], capture_output=True, text=True).stdout.splitlines()[0]
     report: dict[str, Any] = {"wrk": version.partition(" Copyright")[0], "seconds": seconds, "figures": []}
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".jsonl") as queries:
         for number in range(_QUERIES):
-            body = {"domain": _DOMAIN, "query": question_of(number * chunks // _QUERIES), "k": 10}
+            body = {"domain": DOMAIN, "query": question_of(number * chunks // _QUERIES), "k": 10}
             print(json.dumps(body, ensure_ascii=False), file=queries)
         queries.flush()
         for count in processes:
             with Program(**settings, processes=count) as program:
-                told = httpx.get(f"{program.address}/v1/ingest/{_DOMAIN}", trust_env=False).json()
+                told = httpx.get(f"{program.address}/v1/ingest/{DOMAIN}", trust_env=False).json()
                 report["chunks"] = told["chunks"]
                 for number in connections:
                     _run(wrk, program.address, number, _WARM_UP_SECONDS, queries.name)
@@ -60,15 +59,18 @@ def measure(
     return report
 
 
-def _make(folder: Path, chunks: int, settings: Mapping[str, object]) -> None:
+def make(folder: Path, chunks: int) -> dict[str, object]:
+    """Brings an index of about so many chunks up to date; the settings of a program over it. Raises LacertaError."""
+    settings: dict[str, object] = {"corpora": folder / "corpora", "var": folder / "var"}
     written = folder / "chunks.txt"
     if not written.exists() or written.read_text(encoding="utf-8") != str(chunks):
         shutil.rmtree(folder / "corpora", ignore_errors=True)
-        write_documents(write_domain(folder / "corpora", _DOMAIN), round(chunks / _SPLIT), ("txt",))
+        write_documents(write_domain(folder / "corpora", DOMAIN), round(chunks / _SPLIT), ("txt",))
         written.write_text(str(chunks), encoding="utf-8")
-    command = [sys.executable, "-m", "ingest", _DOMAIN]
+    command = [sys.executable, "-m", "ingest", DOMAIN]
     if subprocess.run(command, cwd=ROOT, env=environment(**settings), stdout=subprocess.DEVNULL).returncode:
         raise LacertaError(f"The made documents in {folder} could not be indexed.")
+    return settings
 
 
 def _run(wrk: str, address: str, connections: int, seconds: int, queries: str) -> dict[str, Any]:

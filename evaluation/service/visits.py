@@ -7,27 +7,21 @@ import re
 import ssl
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
 
 import httpx
 
+from evaluation.service.outcome import Refused, Wrong
+from evaluation.service.session import Drawn, Session
 from evaluation.service.truth import Said, Truth, question_of, source_of, text_of
 
 _TAG = re.compile(r"<[^>]*>")
 _REFUSED = (429, 503)
 # A model and those behind it may be asked one after the other.
 MODELS = ("openai:first", "openai:second", "openai:third")
-
-
-class Wrong(Exception):
-    """A response is not as it should be; the message says how."""
-
-
-class Refused(Exception):
-    """The program was busy and said so in the right shape."""
 
 
 @dataclass(slots=True)
@@ -304,49 +298,40 @@ async def page(visitor: Visitor) -> None:
     """A person's visit: the page, a question, and what is drawn at the end of the answer."""
     truth, number = visitor.choose()
     language = visitor.chance.choice(("en", "hu", "ko"))
-    base = f"{visitor.address}/{language}"
     # Somebody else each time, with cookies of their own.
     async with httpx.AsyncClient(trust_env=False, timeout=visitor.client.timeout, verify=visitor.secure) as client:
-        opened = await client.get(f"{base}/")
-        if opened.status_code != 200:
-            raise Wrong(f"page: status {opened.status_code}")
-        config = (await client.get(f"{base}/config")).json()
-        asking = next(item for item in config["dependencies"] if len(item["inputs"]) == 3)
-        session = {"session_hash": uuid.uuid4().hex[:10], "fn_index": asking["id"]}
+        session = Session(client, visitor.address, language)
+        await session.open()
         begin = time.monotonic()
-        joined = await client.post(
-            f"{base}/gradio_api/queue/join", json={"data": [question_of(number), truth.domain, None], **session}
-        )
-        if joined.status_code in _REFUSED:
-            raise Refused("page")
-        if joined.status_code != 200:
-            raise Wrong(f"page: {joined.status_code} {joined.text[:200]}")
-        async with client.stream("GET", f"{base}/gradio_api/queue/data", params=session) as events:
-            async for line in events.aiter_lines():
-                if not line.startswith("data: "):
-                    continue
-                event = json.loads(line.removeprefix("data: "))
-                if event["msg"] == "process_completed":
-                    _check_page(visitor, truth, number, event, begin)
-                    return
-    raise Wrong("page: the answer never came to an end")
-
-
-def _check_page(visitor: Visitor, truth: Truth, number: int, event: Mapping[str, Any], begin: float) -> None:
-    if not event["success"]:
-        raise Wrong(f"page: {str(event['output'])[:300]}")
-    drawn = event["output"]["data"][1]
-    if 'class="failure"' in drawn:
-        raise Refused("page")
-    answered = drawn.partition('class="text"')[2].partition("</section>")[0]
-    if not answered:
-        raise Wrong(f"page: no answer is drawn: {drawn[-300:]}")
-    text = unescape(_TAG.sub("", answered))
-    wrong = truth.wrong(number, Said(text, whole='class="notice"' not in answered and "confidence" in answered), begin,
-                        time.monotonic())  # fmt: skip
+        drawn = await session.ask(question_of(number), truth.domain)
+    wrong = wrong_of(truth, [number], drawn, begin)
     if wrong:
         raise Wrong(f"page: {wrong}")
     visitor.count("page")
+
+
+def wrong_of(truth: Truth, numbers: Sequence[int], drawn: Drawn, begin: float) -> str:
+    """What is wrong about the end of an answer to the last of the questions of these documents; else empty.
+
+    What is drawn and what the browser is given to keep must both answer this visitor's own questions.
+    """
+    conversation, now = drawn.conversation, time.monotonic()
+    questions = [question_of(number) for number in numbers]
+    if conversation["domain"] != truth.domain:
+        return f"is a conversation about {conversation['domain']} in place of {truth.domain}"
+    if [exchange["question"] for exchange in conversation["exchanges"]] != questions:
+        return f"holds other questions than {questions[-3:]}: {str(conversation['exchanges'])[:300]}"
+    if questions[-1] not in unescape(drawn.html):
+        return f"draws another question than {questions[-1]}: {drawn.html[:300]}"
+    text = unescape(_TAG.sub("", drawn.html.partition('class="text"')[2]))
+    answer = conversation["exchanges"][-1]["answer"]
+    if not text or not answer:
+        return f"draws no answer: {drawn.html[-300:]}"
+    whole = answer["answerable"] and not answer["notices"]
+    sources = {reference["document"]: reference["source"] for reference in conversation["references"]}
+    quotes = tuple((sources[each["document"]], each["quote"]) for each in answer["citations"])
+    said = (Said(text, whole=whole), Said(answer["text"], quotes, whole))
+    return next((wrong for each in said if (wrong := truth.wrong(numbers[-1], each, begin, now))), "")
 
 
 async def mistake(visitor: Visitor) -> None:

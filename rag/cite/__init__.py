@@ -29,8 +29,9 @@ Chosen on the half of the made sentences that was fitted on: a third as many cit
 ones 73 in place of 80 in a hundred are mended.
 """
 
-# Parts of a passage are quoted together, with what stands between, where that is short.
-_QUOTE_CHARACTERS, _GAP_CHARACTERS = 500, 100
+# Parts of a passage that follow each other are quoted together, up to this length; only list signs may stand between.
+_QUOTE_CHARACTERS = 500
+_LIST_SIGNS = " \t\n-*•–·"
 # Fewer topic words say nothing that would need a source ("Yes.") or that one could be found for.
 _NEEDS_TERMS, _LEAST_TERMS = 3, 2
 _WRITTEN_MARK = re.compile(r"(?<![^\S\n])[^\S\n]*+[\[【]\s*[?？]+\s*[\]】]")
@@ -154,19 +155,21 @@ def _marked(sentence: str, cited: Sequence[int], supported: bool) -> str:
 
 
 def citations_of(number: int, chunk: Chunk, spans: Sequence[tuple[int, int]]) -> list[Citation]:
-    """The citations of what several sentences rest on in one chunk, by their number: one for what stands close together
-    on a page, with what stands between, one for each part that is far from the others.
+    """The citations of what several sentences rest on in one chunk, by their number: one for parts of a page that
+    follow each other, one for each that stands apart, for what lies between is not what the answer rests on.
+    They are in the order of the sentences.
     """
     joined: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         first = joined[-1][0] if joined else start
         last = max(joined[-1][1], end) if joined else end
-        near = bool(joined) and start - joined[-1][1] <= _GAP_CHARACTERS and last - first <= _QUOTE_CHARACTERS
-        if near and PAGE_BREAK not in chunk.text[first:last]:
+        follows = bool(joined) and not chunk.text[joined[-1][1] : start].strip(_LIST_SIGNS)
+        if follows and last - first <= _QUOTE_CHARACTERS and PAGE_BREAK not in chunk.text[first:last]:
             joined[-1] = (first, last)
         else:
             joined.append((start, end))
-    return [Citation(number, chunk, *quote(chunk, start, end)) for start, end in dict.fromkeys(joined)]
+    order = {part: [part[0] <= start and end <= part[1] for start, end in spans].index(True) for part in joined}
+    return [Citation(number, chunk, *quote(chunk, start, end)) for start, end in sorted(order, key=order.__getitem__)]
 
 
 def _without_markers(text: str, count: int) -> tuple[str, list[tuple[int, int]]]:

@@ -99,6 +99,11 @@ class ModelCache:
                     threading.Thread(target=self._open, args=(name, future), name=f"open {name}", daemon=True).start()
             return future
 
+    def pending(self) -> tuple[str, ...]:
+        """The models that are being opened now."""
+        with self._lock:
+            return tuple(self._opening)
+
     def close(self) -> None:
         """Closes the open models, and those that are being opened when they are."""
         with self._lock:

@@ -7,11 +7,9 @@ import contextlib
 import itertools
 import json
 import logging
-import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -19,15 +17,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rag import child_process
 from rag.errors import LacertaError, ModelUnavailable
-from rag.settings import ROOT
 
 _LOG = logging.getLogger(__name__)
 LOAD_SECONDS = 300.0
 """What loading may take: a large file from a slow disk."""
 # The child answers a ping at any time, unless it hangs; a machine that swaps is slow to.
 _QUIET_SECONDS, _SILENT_SECONDS = 10.0, 60.0
-_SECRETS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 # How llama.cpp and the C++ library complain of memory.
 _MEMORY_WORDS = ("bad_alloc", "failed to allocate", "unable to allocate", "out of memory", "MemoryError")
 _LAST_LINES = 20
@@ -63,7 +60,7 @@ class Child:
         self._pinged = 0.0
         self._errors: deque[str] = deque(maxlen=_LAST_LINES)
         try:
-            self._process = _start()
+            self._process = child_process.start("rag.models.gguf_worker", stderr=subprocess.PIPE)
         except OSError as error:
             raise ModelUnavailable(f"{self.label}: its process can't be started ({error.strerror}).") from error
         self._listeners = [
@@ -182,9 +179,8 @@ class Child:
         with self._lock:
             # Before the thread that listens finds a process that was killed.
             self.failure = self.failure or failure
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if failure is not None or not self._waits_for_end():
-                os.killpg(self._process.pid, signal.SIGKILL)
+        if failure is not None or not self._waits_for_end():
+            child_process.kill(self._process)
         code = self._process.wait()
         errors = self._listeners[-1]
         if threading.current_thread() is not errors:
@@ -260,18 +256,3 @@ class Conversation:
         while (answer := self.next(1.0)) is None:
             pass
         return answer
-
-
-def _start() -> "subprocess.Popen[bytes]":
-    environment = {name: value for name, value in os.environ.items() if not any(s in name for s in _SECRETS)}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-    return subprocess.Popen(
-        # Without -P, modules would be looked for in the folder that the program was called from.
-        [sys.executable, "-P", "-m", "rag.models.gguf_worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        # Ctrl-C goes to the parent, which then ends the child.
-        start_new_session=True,
-    )

@@ -23,10 +23,11 @@ _MESSAGES: Mapping[str, frozenset[str]] = {
             " internal shortened cancelled wrong_language language_firm thanks farewell extractive_model reason_key"
             " reason_unreachable reason_timeout reason_rate reason_server reason_missing reason_rejected"
             " reason_unavailable reason_context reason_memory reason_empty reason_broken reason_died reason_resting"
-            " reason_other"
+            " reason_other own_missing own_waiting"
         ).split()
     },
     "refusal": frozenset({"domain", "documents"}),
+    "refusal_own": frozenset({"domain", "documents"}),
     "refusal_documents": frozenset({"count"}),
     "refusal_nearest": frozenset({"titles"}),
     "refusal_contact": frozenset({"contact"}),

@@ -11,17 +11,32 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parent.parent.parent
+# What the browser's own frame would load for each window, which costs as much as our page; and what Playwright leaves
+# out, as only the last list counts.
+UNUSED = (
+    "WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,"
+    "AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,"
+    "LensOverlay,MediaRouter,PaintHolding,ThirdPartyStoragePartitioning,OptimizationHints,PreconnectToSearch"
+)
 ARGUMENTS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
+    f" --disable-component-update --disable-sync --disable-features={UNUSED}"
 ).split()
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 START_SECONDS = 240
+LOCALES = {"en": "en-US", "hu": "hu-HU", "ko": "ko-KR"}
+# Everything that axe-core knows, also what it takes for a matter of taste; sizes of targets it leaves out by itself.
+AXE_RULES = {"rules": {"target-size": {"enabled": True}}}
+
+# A browser that shares its machine with much else is slow, and not wrong.
+expect.set_options(timeout=20_000)
 
 Open = Callable[..., Page]
 
@@ -106,26 +121,40 @@ def open_page(browser: Browser) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
     faults: list[str] = []
 
-    def open_as_visitor(address: str, locale: str = "en-US", width: int = 1280, scheme: str = "light") -> Page:
+    def open_as_visitor(
+        address: str, locale: str = "en-US", width: int = 1280, scheme: str = "light", script: str = ""
+    ) -> Page:
         origin = "/".join(address.split("/")[:3])
         context = browser.new_context(
             locale=locale,
             viewport={"width": width, "height": 844 if width < 600 else 800},
             color_scheme="dark" if scheme == "dark" else "light",
+            # The lizard waves; many of her take a processor. With motion the page is tested in test_looks.py.
+            reduced_motion="reduce",
         )
         contexts.append(context)
+        if script:
+            context.add_init_script(script)
         page = context.new_page()
 
         def requested(url: str) -> None:
             if not url.startswith((origin, "data:", "blob:")):
                 faults.append(f"request to {url}")
 
+        def complained(message: ConsoleMessage) -> None:
+            # What Gradio says of the stream of answers that it ends itself as the page is left or loaded anew.
+            if message.text.startswith("AbortError: signal is aborted") and "/assets/" in message.location["url"]:
+                return
+            faults.append(f"{message.text} {message.location['url']}")
+
         page.on("request", lambda request: requested(request.url))
         page.on("pageerror", lambda error: faults.append(f"error {error}"))
         page.on("dialog", lambda dialog: faults.append(f"dialog {dialog.message}"))
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: complained(message) if message.type == "error" else None)
         page.goto(address)
         page.wait_for_selector("#question textarea")
+        # Its domains and what is kept of them come a moment later.
+        page.wait_for_selector("html[data-domain]")
         return page
 
     yield open_as_visitor
@@ -139,6 +168,18 @@ def ask(page: Page, text: str, number: int = 1) -> None:
     page.fill("#question textarea", text)
     page.keyboard.press("Enter")
     page.locator(f".exchange.ended >> nth={number - 1}").wait_for()
+
+
+def findings(page: Page, within: str | None = None) -> list[str]:
+    """What axe-core finds, one line each."""
+    # A colour that is changing has not the contrast that it is changing to.
+    page.emulate_media(reduced_motion="reduce")
+    found: list[dict[str, Any]] = Axe().run(page, context=within, options=AXE_RULES).response["violations"]
+    return [
+        f"{entry['impact']} {entry['id']}: {node['target']} {node['html'][:200]} {node['failureSummary']}"
+        for entry in found
+        for node in entry["nodes"]
+    ]
 
 
 def screenshot(page: Page, name: str) -> None:

@@ -3,6 +3,7 @@
 `python tests/browser/scripted.py PORT`, with the project on PYTHONPATH.
 """
 
+import os
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
+from fastapi import Request
 
 from rag.settings import Domain
 from rag.types import (
@@ -36,6 +38,8 @@ HOSTILE = (
     "[1](http://evil.example/e) ${document.title='owned'} {{constructor}} <a href=\"javascript:alert(1)\">j</a>"
 )
 
+READY = {"index": "ready", "reading": False, "created": "", "model": "scripted", "opening": False}
+
 
 def chunk(identifier: str, text: str, title: str = "Handbook", page: int = 3) -> Chunk:
     return Chunk(identifier, title, title, "handbook.pdf", "en", page, page, 0, len(text), ("Rules",), text)
@@ -58,6 +62,7 @@ class ScriptedEngine:
             name: Domain(name, Path(), ("en",), {key: f"{text} {name}" for key, text in texts.items()}, texts, examples)
             for name in ("first", "second")
         }
+        self.standing: dict[str, object] = READY
         self.cancelled = 0
         self.active = 0
         self._lock = threading.Lock()
@@ -69,8 +74,9 @@ class ScriptedEngine:
             yield Failed("model", "The model did not answer <b>today</b>.")
         elif word == "crash":
             raise RuntimeError("scripted")
-        elif word == "slow":
-            yield from self._slow(plain, cancelled)
+        elif word in ("slow", "late"):
+            # Late: longer than a starved browser takes to draw the passages.
+            yield from self._slow(plain, cancelled, 2.0 if word == "late" else 0.3)
         elif word == "busy":
             yield Retrieved(Retrieval(tuple(Hit(part, 1.0) for part in plain), 0.9, "en"), "busy <b>made whole</b>")
             for position in (2, 1):
@@ -89,17 +95,17 @@ class ScriptedEngine:
             yield Finished(answer(f"{HOSTILE} [1] [7]", bad, question, model=HOSTILE))
         else:
             yield Retrieved(Retrieval(tuple(Hit(part, 1.0) for part in plain), 0.9, "en"))
-            said = f"Answer to {question.text} after {len(question.history)} turns in {question.domain} [1]."
+            anew = " anew" if question.fresh else ""
+            said = f"Answer to {question.text}{anew} after {len(question.history)} turns in {question.domain} [1]."
             yield Token(said)
             yield Finished(answer(said, plain, question))
 
-    def _slow(self, chunks: tuple[Chunk, ...], cancelled: Callable[[], bool]) -> Iterator[Event]:
+    def _slow(self, chunks: tuple[Chunk, ...], cancelled: Callable[[], bool], pause: float) -> Iterator[Event]:
         with self._lock:
             self.active += 1
         try:
             yield Retrieved(Retrieval(tuple(Hit(part, 1.0) for part in chunks), 0.9, "en"))
-            # Longer than a starved browser takes to draw the passages.
-            time.sleep(2)
+            time.sleep(pause)
             for number in range(600):
                 if cancelled():
                     with self._lock:
@@ -119,6 +125,24 @@ def main(port: int) -> None:
     @app.get("/scripted")
     def state() -> dict[str, int]:
         return {"active": engine.active, "cancelled": engine.cancelled}
+
+    @app.post("/scripted/end")
+    def end() -> None:
+        """As where a machine goes dark: nothing is finished, nobody is told."""
+        os._exit(1)
+
+    @app.get("/state/{domain}")
+    def standing(domain: str) -> dict[str, object]:
+        return engine.standing
+
+    @app.get("/documents/")
+    def uploads() -> dict[str, bool]:
+        return {"uploads": False}
+
+    @app.post("/scripted")
+    async def become(request: Request) -> None:
+        """What `/state` says from then on."""
+        engine.standing = await request.json()
 
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 

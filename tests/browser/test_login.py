@@ -1,6 +1,6 @@
 """The login page and what a visitor then sees, in a browser and before the whole program."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from conftest import ask, free_port, screenshot, served  # type: ignore[import-not-found]
@@ -73,6 +73,17 @@ def enter(page: Page, name: str, password: str) -> None:
     page.keyboard.press("Enter")
 
 
+def log_out(page: Page, strings: Mapping[str, str], choice: str) -> None:
+    """Logs out, with an answer to what becomes of the conversations."""
+    page.locator(".visitor").get_by_role("button").click()
+    dialog = page.get_by_role("alertdialog")
+    expect(dialog).to_contain_text(strings["conversations_log_out"].format(count=1))
+    expect(dialog.get_by_role("button", name=strings["conversations_cancel"])).to_be_focused()
+    screenshot(page, f"login-out-{page.locator('html').get_attribute('lang')}")
+    dialog.get_by_role("button", name=strings[choice]).click()
+    expect(page.locator("#password")).to_be_visible()
+
+
 def test_a_visitor_logs_in_sees_his_domains_and_logs_out(guarded: str, visitor: Page, faults: list[str]) -> None:
     visitor.goto(f"{guarded}/")
     language = visitor.locator("html").get_attribute("lang") or ""
@@ -94,17 +105,16 @@ def test_a_visitor_logs_in_sees_his_domains_and_logs_out(guarded: str, visitor: 
     expect(visitor.locator("#domain label")).to_have_count(1)
     expect(visitor.locator("#domain label")).to_contain_text("Secret")
     expect(visitor.locator("#description")).to_contain_text("Secret")
-    expect(visitor.locator("#examples .gallery-item")).to_contain_text("Secret")
+    expect(visitor.locator("#examples .example")).to_contain_text("Secret")
     assert "Garden" not in visitor.content() + str(visitor.evaluate("JSON.stringify(window.gradio_config)"))
     assert visitor.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     screenshot(visitor, f"logged-in-{language}")
-    visitor.locator("#examples .gallery-item").click()
+    visitor.locator("#examples .example").click()
     visitor.locator(".exchange.ended").wait_for(timeout=60_000)
     ask(visitor, "How long does Secret last?", number=2)
     expect(visitor.locator(".answer").nth(1)).to_contain_text("six weeks")
     expect(visitor.locator(".visitor")).to_contain_text("bob")
-    visitor.get_by_role("button", name=strings["log_out"]).click()
-    expect(visitor.locator("#password")).to_be_visible()
+    log_out(visitor, strings, "conversations_log_out_keep")
     visitor.goto(f"{guarded}/{language}/")
     expect(visitor.locator("#password")).to_be_visible()
     assert faults == []
@@ -131,9 +141,41 @@ def test_a_page_whose_login_has_ended_answers_nothing(guarded: str, browser: Bro
     page.context.clear_cookies()
     page.fill("#question textarea", "How long does Garden last?")
     page.keyboard.press("Enter")
-    page.get_by_text(texts("en")["login_ended"]).wait_for()
+    page.get_by_text(texts("en")["login_ended"]).first.wait_for()
     assert "six weeks" not in page.locator("body").inner_text()
     screenshot(page, "login-ended")
     page.reload()
     expect(page.locator("#password")).to_be_visible()
+    page.context.close()
+
+
+def test_conversations_in_a_shared_browser_belong_to_the_login(guarded: str, browser: Browser) -> None:
+    """Of ann's conversations bob sees nothing, neither in her tab that is still open; they are there for her again."""
+    page = browser.new_context(locale="en-US").new_page()
+    names = page.locator(".conversations .words")
+    page.goto(f"{guarded}/en/")
+    enter(page, "ann", PASSWORD)
+    page.locator("#domain label").wait_for(timeout=60_000)
+    ask(page, "How long does Garden last?")
+    expect(names).to_have_text(["How long does Garden last?"])
+    left = page.context.new_page()
+    left.goto(f"{guarded}/en/")
+    expect(left.locator("#chat .question")).to_have_text("How long does Garden last?")
+    log_out(page, texts("en"), "conversations_log_out_keep")
+    expect(left.locator("#password")).to_be_visible(timeout=60_000)
+    enter(page, "bob", PASSWORD)
+    page.locator("#domain label").wait_for(timeout=60_000)
+    expect(page.locator(".conversations .nothing")).to_be_visible()
+    assert "How long does Garden last?" not in page.locator(".conversations, #chat .exchange").all_inner_texts()
+    page.locator(".visitor").get_by_role("button").click()
+    expect(page.locator("#password")).to_be_visible()
+    enter(page, "ann", PASSWORD)
+    page.locator("#domain label").wait_for(timeout=60_000)
+    expect(page.locator("#chat .question")).to_have_text("How long does Garden last?")
+    log_out(page, texts("en"), "conversations_log_out_remove")
+    enter(page, "ann", PASSWORD)
+    page.locator("#domain label").wait_for(timeout=60_000)
+    expect(page.locator(".conversations .nothing")).to_be_visible()
+    kept = "async () => (await indexedDB.databases()).map(({name}) => name)"
+    assert page.evaluate(kept) == ["lacerta"]
     page.context.close()

@@ -23,7 +23,7 @@ class Limits:
 class Caller:
     """A key, a login or neither. `domains` are those it names, None for every one that is not private.
 
-    `account` is what its requests are counted under.
+    `account` is what its requests are counted under; a `maintainer` may see what others asked and said.
     """
 
     kind: str = "anonymous"
@@ -31,6 +31,7 @@ class Caller:
     address: str = ""
     domains: frozenset[str] | None = None
     limits: Limits = Limits()
+    maintainer: bool = False
 
     @property
     def account(self) -> str:

@@ -37,6 +37,8 @@ def parse_key(variable: str, text: str) -> Line:
             f"{variable} should begin with {_KIND} and 64 hexadecimal digits: python -m web key add {name} makes such a"
             " line."
         )
+    if line.maintainer:
+        raise ConfigurationError(f"{variable} says maintainer=true: only a login can have that right, no key.")
     return line
 
 

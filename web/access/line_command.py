@@ -44,7 +44,7 @@ class Lines:
         texts = read_lines(self.kind, self.file)
         return {name: self.parse(variable(self.kind, name), text) for name, text in texts.items()}
 
-    def add(self, options: argparse.Namespace, make: Make) -> int:
+    def add(self, options: argparse.Namespace, make: Make, maintainer: bool = False) -> int:
         named, name = variable(self.kind, options.name), options.name.lower()
         for limit in ("minute", "day", "tokens"):
             if (getattr(options, limit) or 0) < 0:
@@ -60,7 +60,7 @@ class Lines:
             )
         check, message = make()
         domains = frozenset(options.domain) if options.domain else None
-        line = Line(check, domains, options.minute, options.day, options.tokens)
+        line = Line(check, domains, options.minute, options.day, options.tokens, maintainer)
         if options.print:
             # By itself, so that it can be sent to the end of another file.
             print(assignment(named, line))
@@ -84,7 +84,8 @@ class Lines:
                 )
                 if value is not None
             ]
-            print(f"{name:<20} {domains or 'no domain'}; {', '.join(limits) or 'limits of the settings'}")
+            right = "; maintainer" if line.maintainer else ""
+            print(f"{name:<20} {domains or 'no domain'}; {', '.join(limits) or 'limits of the settings'}{right}")
         return 0
 
     def remove(self, name: str) -> int:

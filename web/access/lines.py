@@ -26,17 +26,22 @@ _NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
 _LOOK_SECONDS = 1.0
 _DIGITS = 15
 _LIMITS = tuple(item.name for item in fields(Limits))
+_MAINTAINER = "maintainer"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`check` is what a key or a password is checked by. Limits that are None are those of the settings."""
+    """`check` is what a key or a password is checked by. Limits that are None are those of the settings.
+
+    A `maintainer` may see what visitors asked and said of answers, in the domains that the line names.
+    """
 
     check: Secret
     domains: frozenset[str] | None = None
     minute: int | None = None
     day: int | None = None
     tokens: int | None = None
+    maintainer: bool = False
 
     def limits(self, settings: Settings) -> Limits:
         """Its own limits, and those of the settings where it has none."""
@@ -56,18 +61,21 @@ def parse(variable: str, text: str) -> Line:
     check, *parts = (part.strip() for part in text.strip().strip("'\"").split(";"))
     values: dict[str, int] = {}
     domains: frozenset[str] | None = None
+    maintainer = False
     for part in filter(None, parts):
         name, _, value = (side.strip() for side in part.partition("="))
         if name == "domains":
             domains = frozenset(filter(None, (domain.strip() for domain in value.split(","))))
+        elif (name, value) == (_MAINTAINER, "true"):
+            maintainer = True
         elif name in _LIMITS and value.isascii() and value.isdecimal() and len(value) <= _DIGITS:
             values[name] = int(value)
         else:
             raise ConfigurationError(
-                f"{variable}: what follows the first semicolon should be domains=NAME,... or a whole number for one of"
-                f" {', '.join(_LIMITS)}."
+                f"{variable}: what follows the first semicolon should be domains=NAME,..., maintainer=true, or a whole"
+                f" number for one of {', '.join(_LIMITS)}."
             )
-    return Line(Secret(check), domains, **values)
+    return Line(Secret(check), domains, **values, maintainer=maintainer)
 
 
 def format(line: Line) -> str:
@@ -76,6 +84,7 @@ def format(line: Line) -> str:
     if line.domains is not None:
         parts.append(f"domains={','.join(sorted(line.domains))}")
     parts += [f"{name}={getattr(line, name)}" for name in _LIMITS if getattr(line, name) is not None]
+    parts += [f"{_MAINTAINER}=true"] if line.maintainer else []
     return "; ".join(parts)
 
 

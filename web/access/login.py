@@ -1,4 +1,6 @@
-"""The login page: `/login` and `/logout`. It has no script, so that nothing but the server sees a password."""
+"""The login page: `/login` and `/logout`. Its only script chooses between light and dark: nothing but the
+server sees a password.
+"""
 
 import logging
 import math
@@ -14,6 +16,7 @@ from rag.settings import LANGUAGES
 from web.access.address import Proxies
 from web.access.attempts import Attempts
 from web.access.visitors import COOKIE, COOKIE_SECONDS, Visitors
+from web.mascot import mascot_html
 from web.texts import preferred_language, texts
 
 _LOG = logging.getLogger(__name__)
@@ -115,8 +118,9 @@ def _page(request: Request, target: str, message: str = "", status: int = 200, n
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="robots" content="noindex"><title>{strings["log_in"]} · Lacerta</title>'
         '<link rel="icon" type="image/svg+xml" href="/static/lizard.svg">'
-        '<link rel="stylesheet" href="/static/login.css"></head><body><main>'
-        '<img src="/static/lizard.svg" alt="" width="72" height="72">'
+        '<script src="/static/js/theme.js"></script><link rel="stylesheet" href="/static/css/tokens.css">'
+        '<link rel="stylesheet" href="/static/css/login.css"></head><body><main>'
+        f"{mascot_html('sorry' if message else 'hello')}"
         f"<h1>Lacerta</h1><p>{strings['tagline']}</p>{said}{'' if message == 'login_elsewhere' else form}"
         f'<nav aria-label="{strings["interface_language"]}">{links}</nav></main></body></html>'
     )

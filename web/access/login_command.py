@@ -26,14 +26,20 @@ def run(arguments: Sequence[str], file: Path = FILE) -> int:
         " no terminal.",
     )
     commands = parser.add_subparsers(dest="what", required=True, metavar="add | password | list | remove")
-    lines.add_options(commands.add_parser("add", help="make a login"))
+    added = commands.add_parser("add", help="make a login")
+    lines.add_options(added)
+    added.add_argument(
+        "--maintainer", action="store_true", help="who may also see, at /maintain, what visitors asked and said"
+    )
     changed = commands.add_parser("password", help="give a login another password; whoever used it has to log in anew")
     changed.add_argument("name")
     commands.add_parser("list", help="the names of all logins and what they may see")
     commands.add_parser("remove", help="take a login away").add_argument("name")
     options = parser.parse_args(arguments)
     if options.what == "add":
-        return lines.add(options, lambda: (_make(), f"{options.name.lower()} can log in at /login."))
+        where = "/login, and maintain at /maintain" if options.maintainer else "/login"
+        said = f"{options.name.lower()} can log in at {where}."
+        return lines.add(options, lambda: (_make(), said), options.maintainer)
     if options.what == "password":
         return _change(lines, options.name.lower())
     return lines.remove(options.name) if options.what == "remove" else lines.list()

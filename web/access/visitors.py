@@ -53,6 +53,11 @@ class Visitors:
         return bool(self._logins.current())
 
     @property
+    def any_maintainer(self) -> bool:
+        """Whether a login has the right to see what visitors asked and said."""
+        return any(line.maintainer for line in self._logins.current().values())
+
+    @property
     def needed(self) -> bool:
         """Whether anything tells one visitor from another."""
         return self.has_logins or bool(self._settings.user_header)
@@ -81,7 +86,7 @@ class Visitors:
     def _known(self, name: str, line: Line | None, address: str) -> Caller:
         if line is None:
             return Caller("login", name, address, None, usual_limits(self._settings))
-        return Caller("login", name, address, line.domains, line.limits(self._settings))
+        return Caller("login", name, address, line.domains, line.limits(self._settings), line.maintainer)
 
     def _named(self, cookie: str, logins: Mapping[str, Line]) -> str:
         name, _, rest = cookie.partition(".")

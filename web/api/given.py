@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rag.database import open_database
 from rag.feedback import Given, texts_fields, texts_of
+from rag.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _MOST = 10_000
@@ -28,6 +29,12 @@ _TABLES = (
     " language text not null, answerable integer not null, confidence real not null, index_version text not null)",
     "create table if not exists texts (id text primary key, created real not null, fields text not null)",
 )
+
+
+def given_answers(settings: Settings) -> "GivenAnswers":
+    """Those of an installation; several processes share a file."""
+    shared = settings.processes > 1 and settings.feedback
+    return GivenAnswers(settings.var / "given.sqlite" if shared else None)
 
 
 class GivenAnswers:

@@ -6,14 +6,13 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 
 from rag.answer import Engine
-from rag.feedback import given_of
-from rag.index import current_version
 from rag.models import model_names, public_name
 from rag.settings import Domain
 from rag.types import Answer, Question
 from web.access.caller import Caller, caller_of
 from web.api.errors import ApiError
-from web.api.given import GivenAnswers
+from web.api.given import given_answers
+from web.api.ratings import Ratings
 from web.entrance import Entrance, Place
 
 CallerOf = Annotated[Caller, Depends(caller_of)]
@@ -30,8 +29,7 @@ class Service:
         self.keep_alive = keep_alive
         # By the names that visitors see: those of files stand without their folders.
         self.models: dict[str, str] = {public_name(name): name for name in reversed(model_names(engine.settings))}
-        shared = self.settings.processes > 1 and self.settings.feedback
-        self.given = GivenAnswers(self.settings.var / "given.sqlite" if shared else None)
+        self.ratings = Ratings(engine, given_answers(self.settings))
 
     def place(self, kind: str, counted: bool = True) -> Any:
         """What a route depends on that does a kind of work: a place until its response was sent. Raises Refused."""
@@ -72,7 +70,4 @@ class Service:
 
     def remember(self, identity: str, question: Question, answer: Answer) -> None:
         """So that feedback on an answer says what it is about."""
-        if self.settings.feedback:
-            version = current_version(self.settings, question.domain) or ""
-            texts = self.settings.feedback_texts
-            self.given.add(identity, given_of(question.domain, question.text, answer, version, texts))
+        self.ratings.remember(identity, question.domain, question.text, answer)

@@ -57,6 +57,8 @@ def _entry(key: str, reference: Reference) -> str:
         ("journal", escape(reference.journal) if kind == "article" else ""),
         ("institution", escape(reference.publisher) if kind == "techreport" else ""),
         ("organization", escape(reference.publisher) if kind in ("misc", "online") and not reference.arxiv else ""),
+        # A file without an address is found by its name alone.
+        ("howpublished", escape(reference.source) if not reference.link else ""),
         ("number", escape(reference.report) if kind == "techreport" else ""),
         ("type", escape(reference.form) if kind == "techreport" else ""),
         # Addresses and identifiers are read word for word; theirs hold no brace and no backslash.

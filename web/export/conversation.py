@@ -10,12 +10,11 @@ from datetime import date
 from pydantic import ValidationError
 
 from rag.errors import LacertaError
-from rag.index import DocumentRecord
 from rag.text import flatten, visible
 from rag.types import PAGE_BREAK, Answer, Chunk, Citation, Sentence
 from web.conversation import Conversation, Exchange
 from web.export.identifiers import arxiv_category, find_arxiv, find_doi, web_address
-from web.export.references import Author, Reference, iso_date, line, references
+from web.export.references import Author, Documents, Reference, iso_date, line, references
 from web.export.schema import (
     LONGEST_LINE,
     LONGEST_QUOTE,
@@ -57,7 +56,7 @@ class Loaded:
 
 def dump(
     conversation: Conversation,
-    documents: Mapping[str, DocumentRecord],
+    documents: Documents,
     domain: str,
     index_version: str,
     language: str,
@@ -66,7 +65,7 @@ def dump(
 ) -> str:
     """The last `MOST_EXCHANGES` exchanges as JSON. `domain` is its name, `language` that of the interface.
 
-    `documents` are those of the index by id, `accessed` is as of `reference_of`.
+    `documents` are those that are cited by id, `accessed` is as of `reference_of`.
     """
     conversation = conversation[-MOST_EXCHANGES:]
     saved = Saved(
@@ -147,6 +146,8 @@ def _saved_exchange(exchange: Exchange) -> SavedExchange:
         text="" if exchange.answer else _text(exchange.text),
         failure=line(exchange.failure, LONGEST_LINE),
         stopped=exchange.stopped or exchange.open,
+        filters={line(key, LONGEST_LINE): line(value, LONGEST_LINE) for key, value in exchange.filters.items()},
+        rated_as=exchange.identifier,
     )
 
 
@@ -200,6 +201,8 @@ def _exchange(number: int, saved: SavedExchange, references: Mapping[str, Refere
         # Whatever was still awaited when it was kept will not come.
         stopped=saved.stopped or not (answer or saved.failure),
         searched=saved.searched,
+        filters=saved.filters,
+        identifier=saved.rated_as if answer else "",
     )
 
 

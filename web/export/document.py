@@ -8,12 +8,12 @@ import hashlib
 from collections.abc import Mapping
 from html import escape as escape_html
 
-from rag.index import DocumentRecord
 from rag.text import visible
 from rag.types import UNSUPPORTED
 from web.conversation import Conversation, Exchange
-from web.export.references import Cited, cited, line
+from web.export.references import Cited, Documents, cited, line
 from web.export.wording import About, about_facts, answer_facts, ended, reference_facts, unanswered
+from web.filtered import filter_words
 from web.markup import answer_html
 
 _STYLE = """
@@ -48,7 +48,7 @@ _TITLE_CHARACTERS = 120
 
 def document(
     conversation: Conversation,
-    documents: Mapping[str, DocumentRecord],
+    documents: Documents,
     about: About,
     texts: Mapping[str, str],
     accessed: str = "",
@@ -67,7 +67,7 @@ def document(
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         # The name that browsers propose for the file.
         f"<title>{escape(first or title)}</title><style>{_STYLE}</style></head>"
-        f"<body><h1>{escape(title)}</h1><main>{exchanges}</main>"
+        f"<body><main><h1>{escape(title)}</h1>{exchanges}</main>"
         f"<footer>{_listed(about_facts(about, texts))}</footer></body></html>\n"
     )
 
@@ -80,8 +80,10 @@ def escape(text: str) -> str:
 def _exchange(exchange: Exchange, found: tuple[Cited, ...], texts: Mapping[str, str]) -> str:
     question = escape(exchange.question.strip()).replace("\n", "<br>")
     searched = f"<p>{escape(texts['searched'])} {escape(exchange.searched)}</p>" if exchange.searched else ""
+    words = filter_words(exchange.filters, texts)
+    filtered = f"<p>{escape(texts['export_filters'].format(filters=words))}</p>" if words else ""
     return (
-        f'<section class="exchange"><h2>{question}</h2>{searched}'
+        f'<section class="exchange"><h2>{question}</h2>{searched}{filtered}'
         f"{_answer(exchange, found, texts)}{_references(exchange, found, texts)}</section>"
     )
 

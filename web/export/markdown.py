@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from html import escape as escape_html
 
-from rag.index import DocumentRecord
 from rag.text import visible
 from web.conversation import Conversation, Exchange
-from web.export.references import Cited, cited, line
+from web.export.references import Cited, Documents, cited, line
 from web.export.wording import About, about_facts, answer_facts, ended, reference_facts, unanswered
+from web.filtered import filter_words
 from web.markup import BOLD, answer_blocks
 
 _MARK = re.compile(r"\[(\d{1,3}|\?)\]")
@@ -24,14 +24,14 @@ _NUMBERED = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
 
 def markdown(
     conversation: Conversation,
-    documents: Mapping[str, DocumentRecord],
+    documents: Documents,
     about: About,
     texts: Mapping[str, str],
     accessed: str = "",
 ) -> str:
     """The exchanges as a Markdown file; for one answer, give that exchange alone.
 
-    `documents` are those of the index by id, `texts` the strings of the interface (see `wording`), `accessed` as of
+    `documents` are those that are cited by id, `texts` the strings of the interface (see `wording`), `accessed` as of
     `reference_of`.
     """
     title = escape(texts["export_title"].format(domain=line(about.domain)))
@@ -57,6 +57,8 @@ def _exchange(exchange: Exchange, found: tuple[Cited, ...], texts: Mapping[str, 
     yield _quoted(exchange.question)
     if exchange.searched:
         yield f"{escape(texts['searched'])} {escape(exchange.searched)}"
+    if words := filter_words(exchange.filters, texts):
+        yield escape(texts["export_filters"].format(filters=words))
     yield f"## {escape(texts['export_answer'])}"
     yield from _text(exchange.text, {item.number for item in found})
     yield escape(unanswered(exchange, texts))

@@ -91,11 +91,15 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Cited:
-    """What one number of an answer stands for. `quotes` are exact parts of the document, in the order of the text."""
+    """What one number of an answer stands for. `quotes` are exact parts of the document, as the answer cites them."""
 
     number: int
     reference: Reference
     quotes: tuple[str, ...]
+
+
+Documents = Mapping[str, DocumentRecord | Reference]
+"""What is known of documents by id: those of the index, or what a conversation that was kept says of its own."""
 
 
 def reference_of(record: DocumentRecord, pages: Iterable[int] = (), accessed: str = "") -> Reference:
@@ -149,8 +153,8 @@ def reference_of_chunk(chunk: Chunk, pages: Iterable[int] = ()) -> Reference:
     )
 
 
-def cited(answer: Answer, documents: Mapping[str, DocumentRecord], accessed: str = "") -> tuple[Cited, ...]:
-    """What the numbers of an answer stand for, in their order. `documents` are those of the index by id."""
+def cited(answer: Answer, documents: Documents, accessed: str = "") -> tuple[Cited, ...]:
+    """What the numbers of an answer stand for, in their order."""
     by_number: dict[int, list[Citation]] = {}
     for citation in answer.citations:
         by_number.setdefault(citation.number, []).append(citation)
@@ -164,9 +168,7 @@ def cited(answer: Answer, documents: Mapping[str, DocumentRecord], accessed: str
     )
 
 
-def references(
-    conversation: Conversation, documents: Mapping[str, DocumentRecord], accessed: str = ""
-) -> tuple[Reference, ...]:
+def references(conversation: Conversation, documents: Documents, accessed: str = "") -> tuple[Reference, ...]:
     """The documents that a conversation's answers cite, each once with all pages, in the order of first mention."""
     found: dict[str, Reference] = {}
     for exchange in conversation:
@@ -195,9 +197,11 @@ def iso_date(text: str) -> str:
     return match[0]
 
 
-def _reference(chunk: Chunk, documents: Mapping[str, DocumentRecord], pages: Iterable[int], accessed: str) -> Reference:
-    record = documents.get(chunk.document_id)
-    return reference_of(record, pages, accessed) if record else reference_of_chunk(chunk, pages)
+def _reference(chunk: Chunk, documents: Documents, pages: Iterable[int], accessed: str) -> Reference:
+    known = documents.get(chunk.document_id)
+    if isinstance(known, Reference):
+        return replace(known, pages=tuple(sorted(set(pages))) if known.kind in _PAGED else ())
+    return reference_of(known, pages, accessed) if known else reference_of_chunk(chunk, pages)
 
 
 def _authors(known: Mapping[str, str], kind: str, arxiv: str) -> tuple[Author, ...]:

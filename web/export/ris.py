@@ -41,6 +41,8 @@ def _fields(key: str, reference: Reference) -> Iterator[tuple[str, str]]:
     yield "M1", reference.report
     yield "PB", reference.publisher
     yield "LA", reference.language
+    # A file without an address is found by its name alone.
+    yield "N1", "" if reference.link else f"File: {reference.source}"
     if reference.pages:
         if kind != "JOUR":
             yield "SP", str(reference.pages[0])

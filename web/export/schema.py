@@ -30,6 +30,8 @@ Long = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator
 Quote = Annotated[str, StringConstraints(max_length=LONGEST_QUOTE), AfterValidator(visible)]
 Line = Annotated[str, StringConstraints(max_length=LONGEST_LINE), AfterValidator(visible)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[\w.:@-]{1,200}$")]
+# Neighbouring passages that were shown as one have the ids of all of them.
+Passage = Annotated[str, StringConstraints(max_length=600, pattern=r"^[\w.:@+-]+$")]
 # A folder's name: whoever reads it looks it up among the domains there are.
 Domain = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f]{1,200}$"), AfterValidator(visible)]
 Language = Annotated[str, StringConstraints(pattern=r"^(?:[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})?$")]
@@ -86,7 +88,7 @@ class SavedCitation(Schema):
 
     number: Number
     document: Identifier
-    passage: Identifier
+    passage: Passage
     page: Page
     quote: Quote
 
@@ -124,7 +126,10 @@ class SavedAnswer(Schema):
 
 
 class SavedExchange(Schema):
-    """A question with its answer, or why it has none. `text` is what was written until then."""
+    """A question with its answer, or why it has none. `text` is what was written until then.
+
+    `rated_as` is what the page calls the answer by, for whoever rates it; empty where it can't be rated.
+    """
 
     question: Long
     searched: Long = ""
@@ -132,6 +137,8 @@ class SavedExchange(Schema):
     text: Long = ""
     failure: Line = ""
     stopped: bool = False
+    filters: dict[Line, Line] = Field({}, max_length=10)
+    rated_as: Annotated[str, StringConstraints(pattern=r"^(?:page-[0-9a-f]{32})?$")] = ""
 
 
 class Head(Schema):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from rag.types import Answer
-from web.chat import CONFIDENCE
 from web.conversation import Exchange
 from web.export.references import Reference, line
+from web.why import level
 
 _SHOWN_AUTHORS = 10
 
@@ -44,8 +44,8 @@ def answer_facts(answer: Answer, texts: Mapping[str, str]) -> list[str]:
     """Confidence in words, what wrote it, and its notices."""
     facts = []
     if answer.answerable and not answer.courtesy:
-        level = next((word for bound, word in CONFIDENCE if answer.confidence >= bound), CONFIDENCE[-1][1])
-        facts.append(texts["confidence"].format(level=texts[f"confidence_{level}"]))
+        word = texts[f"confidence_{level(answer.confidence)}"]
+        facts.append(texts["confidence"].format(level=word))
         by_model = texts["answered_by"].format(model=line(answer.model))
         facts.append(texts["extractive"] if answer.model == "extractive" else by_model)
     if answer.unsupported:

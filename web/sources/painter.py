@@ -138,8 +138,15 @@ def _answered(painter: Painter, request: dict[str, Any]) -> tuple[dict[str, Any]
 
 
 def _used_bytes() -> int:
-    """The most memory that was in use so far."""
-    # https://man7.org/linux/man-pages/man2/getrusage.2.html counts kilobytes, macOS bytes.
+    """The most memory that was in use so far, by this program: the system's own count begins with that of the program
+    that started it, which may have far more.
+    """
+    # https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, in kB.
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    # macOS counts bytes, and begins anew with each program.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -3,20 +3,15 @@
 The other end is `web.sources.painter`. Knows nothing of documents or requests.
 """
 
-import contextlib
 import json
-import os
-import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from typing import Any
 
-from rag.settings import ROOT
+from rag import child_process
 from web.sources.limits import PAGE_SECONDS, PICTURE_BYTES
 
-_SECRETS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 _LINE_BYTES = 1_000_000
 
 
@@ -74,7 +69,7 @@ class Process:
         """Ends the child at once."""
         process = self._process
         if process is not None:
-            _kill(process)
+            child_process.kill(process)
         with self._lock:
             self._end()
 
@@ -82,7 +77,8 @@ class Process:
         if self._process is not None and self._process.poll() is not None:
             self._end()
         if self._process is None:
-            self._process, self._answered = _started(), 0
+            self._process = child_process.start("web.sources.painter", child_process.ONE_THREAD)
+            self._answered = 0
         return self._process
 
     def _asked(self, process: "subprocess.Popen[bytes]", line: bytes) -> tuple[dict[str, Any], bytes]:
@@ -91,7 +87,7 @@ class Process:
 
         def end() -> None:
             late.set()
-            _kill(process)
+            child_process.kill(process)
 
         timer = threading.Timer(self._seconds + 1, end)
         timer.daemon = True
@@ -124,33 +120,5 @@ class Process:
 
     def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        _kill(process)
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
-
-
-def _started() -> "subprocess.Popen[bytes]":
-    environment = {name: value for name, value in os.environ.items() if not any(sign in name for sign in _SECRETS)}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-    return subprocess.Popen(
-        # Without -P, modules would be looked for in the folder that the program was called from.
-        [sys.executable, "-P", "-m", "web.sources.painter"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        # Ctrl-C goes to the server, which then ends the child.
-        start_new_session=True,
-    )
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if process is not None:
+            child_process.end(process)

@@ -4,9 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 from rag.index import Index
 from rag.select import span
+from rag.text import flatten
 from rag.types import PAGE_BREAK, Chunk
 from web.api.errors import ApiError
 from web.sources.limits import QUOTES
@@ -60,6 +62,14 @@ def quotes_of(chunk: Chunk, start: int | None, end: int | None, quotes: Sequence
                 "quote" if quotes else "start",
             )
     return sorted(spans) or [(0, len(chunk.text))]
+
+
+def told(chunk: Chunk, quotes: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+    """The quotes in words, each with the page (from 1) that it begins on: a passage may go over several."""
+    return [
+        {"start": start, "end": end, "page": chunk.page_at(start), "text": flatten(chunk.text[start:end])}
+        for start, end in quotes
+    ]
 
 
 def on_page(chunk: Chunk, quotes: Sequence[tuple[int, int]], page: int) -> Part | None:

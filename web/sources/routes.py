@@ -4,10 +4,10 @@ A domain that a caller does not see is not there, as in the search.
 """
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Header, Path, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -18,9 +18,11 @@ from rag.errors import IndexUnavailable
 from rag.index import DocumentRecord, Index, current_version
 from rag.pages import pieces
 from rag.settings import Domain
+from rag.visits import folder_of
 from web.access.caller import caller_of
 from web.api.errors import ApiError, add_handlers, failed
 from web.entrance import SEARCH, Entrance
+from web.own import own_domain, own_place, visit_of
 from web.sources import context, quotes
 from web.sources.documents import PDF, Files, described, file_name, media_type, passwords, shape
 from web.sources.limits import TEXT_CHARACTERS, WIDTHS
@@ -30,7 +32,7 @@ from web.sources.quotes import Part
 from web.work import Pool
 
 Name = Annotated[str, Path(max_length=100)]
-Document = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+Document = Annotated[str, Path(pattern=r"^(?:own-)?[0-9a-f]{32}$")]
 Number = Annotated[int, Path(ge=1, le=1_000_000)]
 Offset = Annotated[int | None, Query(ge=0, le=10_000_000)]
 
@@ -83,6 +85,9 @@ class Viewer:
         """A domain that is there for whoever asks, with a place for the work. Looking is no request of a budget."""
         caller = caller_of(request)
         domain = caller.visible(self.engine.domains).get(name)
+        if visit := visit_of(name):
+            # What is not there has no index either.
+            domain = own_domain(name, folder_of(self.engine.settings, own_place(visit, caller)))
         if domain is None:
             raise ApiError(404, "unknown_domain", f"There is no domain {name[:100]!r}.")
         async with self.entrance.enter(SEARCH, caller, counted=False):
@@ -91,15 +96,15 @@ class Viewer:
     def record(self, domain: Domain, document: str) -> DocumentRecord:
         """A document of the current version."""
         try:
-            with self.engine.index(domain.name) as index:
+            with self._index(domain) as index:
                 return _record(index, document)
         except IndexUnavailable as error:
             raise self._unavailable(domain) from error
 
-    def open(self, domain: Domain, document: str, number: int, quoted: _Quoted) -> _Opened:
-        """A page with what is quoted."""
+    def open(self, domain: Domain, document: str, number: int, quoted: _Quoted, view: str = "") -> _Opened:
+        """A page with what is quoted; as `text` it needs no file."""
         try:
-            with self.engine.index(domain.name) as index:
+            with self._index(domain) as index:
                 record = _record(index, document)
                 _refuse_number(record, number)
                 found = quotes.chunk_of(index, document, quoted.chunk) if quoted.chunk else None
@@ -109,10 +114,10 @@ class Viewer:
         spans = quotes.quotes_of(found, quoted.start, quoted.end, quoted.quotes) if found else []
         part = quotes.on_page(found, spans, number) if found else None
         text = pieces(chunks, number)
-        kind = shape(record)
+        kind = "text" if view and shape(record) == "picture" else shape(record)
         answer: dict[str, Any] = {
             "kind": kind, "page": number, "pages": record.pages, "language": record.language,
-            "headings": context.headings(chunks, found, number),
+            "headings": context.headings(chunks, found, number), "quotes": quotes.told(found, spans) if found else [],
         }  # fmt: skip
         if kind == "picture":
             answer["text"] = "\n".join(piece for _, piece in text).strip()[:TEXT_CHARACTERS]
@@ -123,6 +128,18 @@ class Viewer:
     def file(self, domain: Domain, record: DocumentRecord) -> PdfFile:
         """The file of a document, as it was indexed. Raises PageFailed."""
         return PdfFile(self.files.find(record, domain), record.sha256, passwords(record, domain))
+
+    @contextmanager
+    def _index(self, domain: Domain) -> Iterator[Index]:
+        """The index of a domain, or of a visitor's own documents."""
+        if not visit_of(domain.name):
+            with self.engine.index(domain.name) as index:
+                yield index
+            return
+        with self.engine.visits.index(domain.folder.name) as own:
+            if own is None:
+                raise ApiError(404, "unknown_domain", "These documents are not there any more.")
+            yield own
 
     def _unavailable(self, domain: Domain) -> ApiError:
         if current_version(self.engine.settings, domain.name) is None:
@@ -172,7 +189,9 @@ def create(engine: Engine, entrance: Entrance, pictures: Pictures) -> FastAPI:
                 raise ApiError(404, "no_picture", "Only the pages of a PDF have pictures.")
             file = await viewer.run(viewer.file, there, record)
             tag = f'"{record.sha256[:32]}-{number}-{width}"'
-            headers = {"etag": tag, "cache-control": f"private, max-age={_PICTURE_SECONDS}, immutable"}
+            # Of a visitor's own document nothing stays behind.
+            stays = "no-store" if visit_of(domain) else f"max-age={_PICTURE_SECONDS}, immutable"
+            headers = {"etag": tag, "cache-control": f"private, {stays}"}
             if tag in re.split(r",\s*", if_none_match.replace("W/", "")):
                 return Response(status_code=304, headers=headers)
             content = await pictures.picture(file, number, width)
@@ -188,11 +207,15 @@ def create(engine: Engine, entrance: Entrance, pictures: Pictures) -> FastAPI:
         start: Offset = None,
         end: Offset = None,
         quote: Annotated[list[str] | None, Query()] = None,
+        view: Literal["", "text"] = "",
     ) -> JSONResponse:
-        """A page with what is quoted marked: the characters `start` to `end` of a chunk's text, or each `quote`."""
+        """A page with what is quoted marked: the characters `start` to `end` of a chunk's text, or each `quote`.
+
+        With `view=text` a page that has a picture is shown as the text that was indexed, also where its file is gone.
+        """
         quoted = _Quoted(chunk, start, end, tuple(quote or ()))
         async with viewer.place(request, domain) as there:
-            opened = await viewer.run(viewer.open, there, document, number, quoted)
+            opened = await viewer.run(viewer.open, there, document, number, quoted, view)
             answer = opened.answer
             if answer["kind"] == "picture":
                 part = opened.part or Part("", 0, ())
