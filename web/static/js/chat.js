@@ -115,9 +115,14 @@ function followDomain() {
   const domains = document.getElementById("domain");
   if (!domains || domains === followed) return;
   followed = domains;
-  const drawn = { subtree: true, childList: true, characterData: true, attributeFilter: ["class"] };
-  new MutationObserver(() => requestAnimationFrame(showDomain)).observe(domains, drawn);
-  showDomain();
+  // It is seen whole, whenever it is drawn and as wide as it becomes with its letters.
+  const sizes = new ResizeObserver(showDomain);
+  const follow = () => {
+    sizes.disconnect();
+    for (const label of domains.querySelectorAll("label")) sizes.observe(label);
+  };
+  new MutationObserver(follow).observe(domains, { subtree: true, childList: true, characterData: true, attributeFilter: ["class"] });
+  follow();
 }
 
 function announce({ why, count }) {
