@@ -150,7 +150,9 @@ def build(
         do["clear"].click(talk.begin_anew, inputs=ordered, js=_SENT.format(name="clear"), **ending)
         do["restore"].click(talk.restore, inputs=ordered, js=_SENT.format(name="restore"), **ending)
         whole = [*view, header, notice]
-        domain.input(turn_to, inputs=[domain, conversations], **(ending | {"outputs": whole}))
+        # Which one is chosen while another one is on its way is not forgotten.
+        turning = ending | {"outputs": whole, "trigger_mode": "always_last"}
+        domain.input(turn_to, inputs=[domain, conversations], **turning)
         page.load(arrive, **(here | {"outputs": [domain, *whole]}))
         page.unload(talk.leave)
         kept.change(None, inputs=[kept], js=_KEPT)

@@ -177,6 +177,36 @@ def test_a_question_of_before_the_page_has_arrived_is_asked_when_it_has(scripted
     context.close()
 
 
+@pytest.mark.parametrize("chosen", [[1], [1, 0], [1, 0, 1]], ids=str)
+def test_a_question_waits_for_the_domain_that_was_chosen_last(
+    scripted: str, open_page: Open, chosen: list[int]
+) -> None:
+    page = open_page(scripted)
+    ask(page, "plain one")
+    held: list[Route] = []
+    page.route("**/gradio_api/run/**", lambda route: route.continue_() if asked else held.append(route))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
+    for choice in chosen:
+        page.locator("#domain label").nth(choice).click()
+    page.fill("#question textarea", "plain there")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(300)
+    assert held and not asked
+    # What follows it is asked one after the other.
+    for route in iter(lambda: held.pop(0) if held else None, None):
+        route.continue_()
+        page.wait_for_timeout(300)
+    there = chosen[-1]
+    turns = 0 if there else 2
+    page.locator(f"html[data-domain={'second' if there else 'first'}]").wait_for(state="attached")
+    expect(page.locator(".answer").last).to_contain_text(f"Answer to plain there after {turns} turns")
+    expect(page.locator(".question")).to_have_text(["plain one", "plain there"][there:])
+    expect(page.locator("#question textarea")).to_have_value("")
+    expect(page.locator("#domain label.selected")).to_contain_text("second" if there else "Scripted en")
+    assert len(asked) == 1
+
+
 def test_a_second_question_waits_for_the_first(scripted: str, open_page: Open) -> None:
     page = open_page(scripted)
     page.fill("#question textarea", "slow question")

@@ -19,15 +19,17 @@ export function start() {
     // The keyboard of a phone goes, so that the answer is seen.
     if (matchMedia("(pointer: coarse)").matches) document.activeElement?.blur();
   });
-  on("conversation", ({ why, json }) => {
-    const { sent } = document.documentElement.dataset;
+  on("conversation", ({ why, domain, json }) => {
+    const { sent, turning = domain } = document.documentElement.dataset;
+    // Whoever was faster than the page is heard now, see whole.js.
+    const there = ["arrived", "turned"].includes(why);
+    if (sent && there && turning !== domain) return;
     delete document.documentElement.dataset.sent;
+    if (sent && there) {
+      send("ask", { text: sent });
+      return;
+    }
     if (why === "arrived") {
-      // Whoever was faster than the page is heard now, see whole.js.
-      if (sent) {
-        send("ask", { text: sent });
-        return;
-      }
       const lost = kept(ASKED);
       keep(ASKED, "");
       type(kept(TYPED) || lost, true);

@@ -6,7 +6,9 @@
   // What is only told of early is asked for again when it is needed.
   const PARTS = 'script[type="module"], script[src^="/static/"], link[rel="stylesheet"]';
   const PATIENCE_MS = 30_000;
+  const TURN_MS = 5_000;
   let missing = false;
+  let late;
 
   const arrived = () => root.dataset.domain !== undefined;
 
@@ -47,10 +49,12 @@
     else say();
   };
 
-  // What is typed before the page can take it is kept for it, and sent when it can, see typed.js.
+  // What is typed before the page can take it is kept for it, and sent when it can, see typed.js: where it has arrived,
+  // and where the domain that was chosen is there.
+  const ready = () => arrived() && root.dataset.turning === undefined;
   const box = (target) => target.closest?.("#question textarea");
   const send = (event, question) => {
-    if (arrived() || !question) return;
+    if (ready() || !question) return;
     event.preventDefault();
     event.stopPropagation();
     if (question.value.trim()) root.dataset.sent = question.value;
@@ -61,8 +65,21 @@
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event, box(event.target));
   }, true);
 
+  addEventListener("change", ({ target }) => {
+    if (!target.matches?.("#domain input")) return;
+    root.dataset.turning = target.value;
+    clearTimeout(late);
+    // It does not come; what was sent stands in its box and can be sent again.
+    late = setTimeout(() => ["turning", "sent"].forEach((name) => delete root.dataset[name]), TURN_MS);
+  }, true);
+
   addEventListener("error", ({ target }) => target.matches?.(PARTS) && lacking(), true);
   addEventListener("vite:preloadError", lacking);
   addEventListener("load", () => setTimeout(lacking, PATIENCE_MS));
-  new MutationObserver(() => arrived() && session(TRIED)).observe(root, { attributeFilter: ["data-domain"] });
+  new MutationObserver(() => {
+    if (arrived()) session(TRIED);
+    if (root.dataset.turning !== root.dataset.domain) return;
+    clearTimeout(late);
+    delete root.dataset.turning;
+  }).observe(root, { attributeFilter: ["data-domain"] });
 })();
