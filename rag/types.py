@@ -108,6 +108,12 @@ class Retrieval:
     queries: Mapping[str, str] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What the terms are called in the language of the question, each once."""
+        forms = [term.forms.get(self.language) or next(iter(term.forms.values()), ()) for term in self.terms]
+        return tuple(dict.fromkeys(form[0] for form in forms if form))
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rag.types import PAGE_BREAK, Sentence
+from rag.types import PAGE_BREAK, Hit, Retrieval, Sentence, Term
 from tests.exported import ALL, ARXIV, DOCUMENTS, EXPORTED, FILE, HOSTILE, WEB, answered, chunk, documents, record
 from web.chat import chat_html
 from web.conversation import Conversation, Exchange
@@ -17,19 +17,38 @@ from web.export.references import references
 from web.export.schema import MOST_EXCHANGES, Saved
 from web.passages import passages_html
 from web.texts import texts
+from web.why import why_html
 
 VERSION = "20261121T120000000000Z"
 PASSAGE = replace(chunk(ARXIV, f"Before. It was observed.{PAGE_BREAK}On 14 September."), last_page=5)
+FOUND = Retrieval(
+    (
+        Hit(PASSAGE, 1.25, {"lexical": 2, "dense": 1}, {"overlap": 0.5}, also=("a copy.pdf",)),
+        Hit(replace(chunk(FILE), headings=("Part", "Orbits")), 0.5, {"dense": 7}),
+    ),
+    0.9,
+    "hu",
+    (Term({"en": ("weeks",), "hu": ("hét", "hetek")}, "Seven days."),),
+    {"hu": "hány hét", "en": "how many weeks"},
+)
 CONVERSATION: Conversation = (
-    answered(
-        "It was **observed** [1].\nMaybe [?] [2].",
-        ((1, PASSAGE, "It was observed.", 4), (1, PASSAGE, "On 14 September.", 5), (2, chunk(FILE), "A sentence.", 4)),
-        sentences=(Sentence("It was **observed** [1].", (1,)), Sentence("Maybe", (2,), False)),
-        model="qwen",
-        notices=("The first model was away.",),
-        shortened=True,
-        cached=True,
-        timings={"search": 0.01, "generate": 2.5},
+    replace(
+        answered(
+            "It was **observed** [1].\nMaybe [?] [2].",
+            (
+                (1, PASSAGE, "It was observed.", 4),
+                (1, PASSAGE, "On 14 September.", 5),
+                (2, chunk(FILE), "A sentence.", 4),
+            ),
+            sentences=(Sentence("It was **observed** [1].", (1,)), Sentence("Maybe", (2,), False)),
+            model="qwen",
+            notices=("The first model was away.",),
+            shortened=True,
+            cached=True,
+            timings={"search": 0.01, "generate": 2.5},
+            failures=(("openai:x", "timeout"),),
+        ),
+        found=FOUND,
     ),
     answered("안녕하세요!", courtesy=True, confidence=0.0, language="ko", number=2),
     replace(answered("Nincs válasz.", answerable=False, language="hu", number=3), searched="Mi a gyakorlat hossza?"),
@@ -106,6 +125,22 @@ def test_the_page_shows_it_again() -> None:
     assert "The model is away." in shown and 'href="#p-1-1"' in shown and "안녕하세요!" in shown
 
 
+@pytest.mark.parametrize("language", ["en", "hu", "ko"])
+def test_why_an_answer_is_what_it_is_is_known_again(language: str) -> None:
+    found = load(dumped()).conversation
+    shown = [why_html(exchange, texts(language)) for exchange in found]
+    assert shown == [why_html(exchange, texts(language)) for exchange in CONVERSATION]
+    assert "<td>2</td><td>1</td>" in shown[0] and "how many weeks" in shown[0] and "openai:x" in shown[0]
+
+
+def test_of_a_conversation_that_was_kept_before_it_is_known_what_there_is() -> None:
+    def before(values: Any) -> None:
+        del values["exchanges"][0]["found"], values["exchanges"][0]["answer"]["failures"]
+
+    (first, *_) = load(changed(before)).conversation
+    assert first.found is None and first.answer and first.answer.failures == ()
+
+
 def test_passages_come_from_the_index_where_they_still_hold_the_quote() -> None:
     found = load(dumped()).conversation
     assert passages(found) == [PASSAGE.id, chunk(FILE).id]
@@ -148,23 +183,23 @@ def test_an_empty_one() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_are_kept_as_text(text: str) -> None:
     hostile = record(text, text, id="e" * 32, author=text, url=f"https://a.example/{text}")
-    made = dumped(
-        (
-            answered(
-                f"{text} [1]",
-                ((1, chunk(hostile, text), f"q {text}"[:500], 1),),
-                question=text,
-                model=text,
-                notices=(text,),
-            ),
-        ),
-        documents(hostile),
+    passage = replace(chunk(hostile, text), headings=(text,))
+    exchange = answered(
+        f"{text} [1]",
+        ((1, passage, f"q {text}"[:500], 1),),
+        question=text,
+        model=text,
+        notices=(text,),
+        failures=((text, text),),
     )
+    found_so = Retrieval((Hit(passage, 1.0, also=(text,)),), 0.5, "en", (Term({"en": (text,)}),), {text: text})
+    made = dumped((replace(exchange, found=found_so),), documents(hostile))
     found = load(made)
     assert json.loads(made)["exchanges"][0]["question"] == found.conversation[0].question
     assert not set(made) & set("\u202e\u202c\u200b\u2066\u2069\x00\x1b")
     shown = chat_html(found.conversation, texts("en")) + passages_html(found.conversation, texts("en"))
     assert "<script" not in shown and "<img" not in shown
+    assert shown.count("<td>") >= 4
 
 
 def no_quote(values: Any) -> None:
@@ -200,6 +235,13 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "too sure": (lambda v: v["exchanges"][0]["answer"].update(confidence=1.5), "confidence"),
     "no number": (lambda v: v["exchanges"][0]["answer"].update(confidence=float("nan")), "confidence"),
     "endless time": (lambda v: v["exchanges"][0]["answer"].update(timings={"x": float("inf")}), "timings"),
+    "a place of 0": (lambda v: v["exchanges"][0]["found"]["hits"][0].update(ranks={"dense": 0}), "found.hits.0.ranks"),
+    "an endless score": (lambda v: v["exchanges"][0]["found"]["hits"][0].update(score=float("inf")), "score"),
+    "too many passages": (
+        lambda v: v["exchanges"][0]["found"].update(hits=v["exchanges"][0]["found"]["hits"] * 51),
+        "hits",
+    ),
+    "a question in no language": (lambda v: v["exchanges"][0]["found"].update(language='"><b>'), "found.language"),
     "no language": (lambda v: v["exchanges"][0]["answer"].update(language='"><b>'), "language"),
 }
 

@@ -11,6 +11,8 @@ from rag.settings import LANGUAGES
 from web.front import App, Message, Receive, Scope, Send
 from web.theme import STATIC
 
+NONCE = "lacerta.nonce"
+"""The key of an ASGI scope under which stands what the page's own scripts may run by, empty where they need nothing."""
 _OPENING = re.compile(rb"<html\s+lang=\"en\"")
 _CHARSET = b'<meta charset="utf-8" />'
 # What a network of others' would show of a page that links here: Gradio's own words and picture.
@@ -66,7 +68,7 @@ class Dress:
             body = b"".join(parts)
             kept = [(name, value) for name, value in start["headers"] if name.lower() not in _OF_THE_PAGE]
             if start["status"] == 200 and body:
-                body = dressed(body, language, self._heads[language])
+                body = dressed(body, language, self._heads[language], scope.get(NONCE, ""))
                 kept.append((b"cache-control", b"no-cache"))
                 if zipped:
                     body = gzip.compress(body, 6)
@@ -77,7 +79,7 @@ class Dress:
         await self.app(scope, receive, send_dressed)
 
 
-def dressed(page: bytes, language: str, head: bytes) -> bytes:
+def dressed(page: bytes, language: str, head: bytes, nonce: str = "") -> bytes:
     """Gradio's page with its language told and `head` at the end of its head; what is not its page, as it is."""
     top, config, rest = page.partition(_CONFIG)
     if not config:
@@ -87,4 +89,6 @@ def dressed(page: bytes, language: str, head: bytes) -> bytes:
     # The last: what the configuration holds may tell of one, too.
     before, _, after = rest.rpartition(_END)
     before = _SHEET.sub(b"", _FOREIGN.sub(b"", before))
-    return top.replace(_CHARSET, _CHARSET + _FIRST, 1) + config + before + head + _END + after
+    whole = top.replace(_CHARSET, _CHARSET + _FIRST, 1) + config + before + head + _END + after
+    # In what the scripts hold, Gradio and head.py write the sign otherwise.
+    return whole.replace(b"<script", f'<script nonce="{nonce}"'.encode()) if nonce else whole

@@ -1,5 +1,6 @@
 """The HTTP server: the page in each language, its files, `/metrics`, and the headers that hold every response."""
 
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from web.access.origin import Origin
 from web.access.visitors import Visitors
 from web.api.given import given_answers
 from web.api.ratings import Ratings
-from web.dress import Dress
+from web.dress import NONCE, Dress
 from web.entrance import Entrance
 from web.files import Files
 from web.front import App, Front, Message, Receive, Scope, Send
@@ -42,13 +43,14 @@ from web.stopping import Flow
 from web.texts import LANGUAGE_COOKIE, preferred_language
 from web.theme import STATIC, theme
 
+_POLICY = (
+    "default-src 'self'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+# Gradio builds its components' templates with Function.
+_PAGE_SCRIPTS = " 'nonce-{nonce}' 'unsafe-eval'"
 SECURITY_HEADERS = {
-    # Gradio starts from inline scripts and builds its components' templates with Function; all else is this origin's.
-    "content-security-policy": (
-        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
-        "form-action 'self'; frame-ancestors 'none'"
-    ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     # With no-referrer browsers would hide their origin from this one, too, where a form is sent.
@@ -68,6 +70,7 @@ GRADIO_PATHS = (
 class Guard:
     """ASGI middleware: closes the routes that the page does not need and adds the security headers.
 
+    Scripts that stand in the page itself run by a nonce, a new one each time, which `Dress` gives them.
     `refuse` gives the answer to a request that may not pass, None to the others.
     """
 
@@ -80,13 +83,18 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        language, _, inside = scope["path"].removeprefix("/").partition("/")
+        nonce = secrets.token_urlsafe(16) if language in LANGUAGES and not inside else ""
+        scripts = _PAGE_SCRIPTS.format(nonce=nonce) if nonce else ""
+        scope = {**scope, NONCE: nonce}
+
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                ours = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+                headers = {"content-security-policy": _POLICY.format(scripts=scripts), **SECURITY_HEADERS}
+                ours = [(name.encode(), value.encode()) for name, value in headers.items()]
                 message["headers"] = [*message.get("headers", []), *ours]
             await send(message)
 
-        language, _, inside = scope["path"].removeprefix("/").partition("/")
         if language in LANGUAGES and inside and not inside.startswith(GRADIO_PATHS):
             await PlainTextResponse("Not found", status_code=404)(scope, receive, send_guarded)
         else:

@@ -44,9 +44,8 @@ def _searched(exchange: Exchange, found: Retrieval, texts: Mapping[str, str]) ->
         )
         for group, query in found.queries.items()
     ]
-    if found.terms:
-        forms = [term.forms.get(found.language) or next(iter(term.forms.values()), ()) for term in found.terms]
-        facts.append((texts["chat_why_terms"], escape(", ".join(dict.fromkeys(form[0] for form in forms if form)))))
+    if found.named:
+        facts.append((texts["chat_why_terms"], escape(", ".join(found.named))))
     return facts
 
 

@@ -192,8 +192,9 @@ def test_forced_colours_leave_states_and_focus_to_be_seen(scripted: str, visitor
     assert findings(page) == []
 
 
-def test_nothing_jumps_while_an_answer_is_written(scripted: str, visitor: Any) -> None:
-    page = visitor(f"{scripted}/en/")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_jumps_while_an_answer_is_written(scripted: str, visitor: Any, width: int) -> None:
+    page = visitor(f"{scripted}/en/", width=width, has_touch=width < 400, is_mobile=width < 400)
     ask(page, "plain question")
     page.evaluate(
         """() => { window.jumps = []; new PerformanceObserver((list) => {

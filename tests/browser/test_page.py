@@ -1,6 +1,7 @@
 """The page before a scripted engine: what a visitor sees when the model is slow, fails or is hostile."""
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -279,6 +280,12 @@ def test_why_stays_unfolded_while_the_next_answer_is_written(scripted: str, open
     assert page.evaluate("document.getElementById('chat').scrollTop") > 0
     page.locator("#stop").click()
     wait_until_idle(scripted)
+    # It is known again when the conversation is found again.
+    told = page.locator(".why").first.inner_html()
+    page.reload()
+    expect(page.locator(".question")).to_have_count(2)
+    expect(page.locator(".why .table tbody tr")).to_have_count(2)
+    assert page.locator(".why").first.inner_html() == told
 
 
 def test_what_is_typed_survives_a_reload(scripted: str, open_page: Open) -> None:
@@ -465,6 +472,40 @@ def test_headers_hold_every_response(scripted: str) -> None:
         with urllib.request.urlopen(scripted + path) as response:
             assert "default-src 'self'" in response.headers["content-security-policy"]
             assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_scripts_that_stand_in_the_page_run_by_its_nonce_alone(scripted: str, browser: Browser) -> None:
+    nonces = set()
+    for _ in range(2):
+        with urllib.request.urlopen(f"{scripted}/hu/") as response:
+            policy, text = response.headers["content-security-policy"], response.read().decode()
+        (nonce,) = re.findall(r"script-src 'self' 'nonce-([\w-]{20,})' 'unsafe-eval';", policy)
+        assert text.count("<script") == text.count(f'<script nonce="{nonce}"') > 5
+        nonces.add(nonce)
+    assert len(nonces) == 2
+    with urllib.request.urlopen(f"{scripted}/static/lizard.svg") as response:
+        assert "script-src 'self';" in response.headers["content-security-policy"]
+    context = browser.new_context(locale="en-US")
+    page = context.new_page()
+    page.goto(scripted)
+    page.locator("html[data-domain]").wait_for(state="attached")
+    title = page.title()
+    page.evaluate(
+        """() => {
+          window.refused = [];
+          addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
+          const script = document.createElement("script"), part = document.createElement("div");
+          script.textContent = "document.title = 'owned'";
+          part.innerHTML = `<img src="data:," onerror="document.title = 'owned'">
+            <a href="javascript:document.title = 'owned'">`;
+          document.body.append(script, part);
+          part.querySelector("a").click();
+        }"""
+    )
+    page.wait_for_function("refused.length === 3")
+    assert set(page.evaluate("refused")) == {"script-src-elem", "script-src-attr"}
+    assert page.title() == title
+    context.close()
 
 
 @pytest.mark.parametrize(

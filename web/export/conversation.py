@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from rag.errors import LacertaError
 from rag.text import flatten, visible
-from rag.types import PAGE_BREAK, Answer, Chunk, Citation, Sentence
+from rag.types import PAGE_BREAK, Answer, Chunk, Citation, Hit, Retrieval, Sentence, Term
 from web.conversation import Conversation, Exchange
 from web.export.identifiers import arxiv_category, find_arxiv, find_doi, web_address
 from web.export.references import Author, Documents, Reference, iso_date, line, references
@@ -20,13 +20,16 @@ from web.export.schema import (
     LONGEST_QUOTE,
     LONGEST_TEXT,
     MOST_EXCHANGES,
+    MOST_FOUND,
     VERSION,
     Head,
     Saved,
     SavedAnswer,
     SavedCitation,
     SavedExchange,
+    SavedHit,
     SavedReference,
+    SavedRetrieval,
     SavedSentence,
 )
 
@@ -142,6 +145,7 @@ def _saved_exchange(exchange: Exchange) -> SavedExchange:
     return SavedExchange(
         question=_text(exchange.question),
         searched=_text(exchange.searched),
+        found=_saved_retrieval(exchange.found) if exchange.found and exchange.answer else None,
         answer=_saved_answer(exchange.answer) if exchange.answer else None,
         text="" if exchange.answer else _text(exchange.text),
         failure=line(exchange.failure, LONGEST_LINE),
@@ -182,6 +186,28 @@ def _saved_answer(answer: Answer) -> SavedAnswer:
         ),
         notices=tuple(line(notice, LONGEST_LINE) for notice in answer.notices),
         timings=dict(answer.timings),
+        failures=tuple((line(name, LONGEST_LINE), line(reason, LONGEST_LINE)) for name, reason in answer.failures),
+    )
+
+
+def _saved_retrieval(found: Retrieval) -> SavedRetrieval:
+    return SavedRetrieval(
+        language=found.language,
+        queries={line(group, LONGEST_LINE): line(query, LONGEST_LINE) for group, query in found.queries.items()},
+        terms=tuple(line(term, LONGEST_LINE) for term in found.named[:MOST_FOUND]),
+        hits=tuple(
+            SavedHit(
+                passage=hit.chunk.id,
+                title=line(hit.chunk.title, LONGEST_LINE),
+                source=line(hit.chunk.source, LONGEST_LINE),
+                page=hit.chunk.first_page,
+                heading=line(hit.chunk.headings[-1], LONGEST_LINE) if hit.chunk.headings else "",
+                score=hit.score,
+                ranks=dict(hit.ranks),
+                also=tuple(line(source, LONGEST_LINE) for source in hit.also[:MOST_FOUND]),
+            )
+            for hit in found.hits[:MOST_FOUND]
+        ),
     )
 
 
@@ -201,6 +227,7 @@ def _exchange(number: int, saved: SavedExchange, references: Mapping[str, Refere
         # Whatever was still awaited when it was kept will not come.
         stopped=saved.stopped or not (answer or saved.failure),
         searched=saved.searched,
+        found=_retrieval(saved.found, answer.confidence) if answer and saved.found else None,
         filters=saved.filters,
         identifier=saved.rated_as if answer else "",
     )
@@ -225,7 +252,31 @@ def _answer(saved: SavedAnswer, references: Mapping[str, Reference]) -> Answer:
         courtesy=saved.courtesy,
         shortened=saved.shortened,
         cached=saved.cached,
+        failures=saved.failures,
     )
+
+
+def _retrieval(saved: SavedRetrieval, confidence: float) -> Retrieval:
+    """How passages were found. They themselves are stand-ins without text, which belong to no document."""
+    return Retrieval(
+        hits=tuple(
+            Hit(
+                Chunk(
+                    id=hit.passage, document_id="", title=hit.title, source=hit.source, language="",
+                    first_page=hit.page, last_page=hit.page, start=0, end=0,
+                    headings=(hit.heading,) if hit.heading else (), text="",
+                ),
+                hit.score,
+                hit.ranks,
+                also=hit.also,
+            )
+            for hit in saved.hits
+        ),
+        confidence=confidence,
+        language=saved.language,
+        terms=tuple(Term({saved.language: (term,)}) for term in saved.terms),
+        queries=saved.queries,
+    )  # fmt: skip
 
 
 def _chunk(citations: list[SavedCitation], reference: Reference) -> Chunk:

@@ -17,6 +17,8 @@ LONGEST_TEXT = 200_000
 """Characters of a question, of an answer."""
 LONGEST_QUOTE = 20_000
 LONGEST_LINE = 1_000
+MOST_FOUND = 100
+"""Passages of a question, and sources or terms beside them."""
 _PAGES_OF_A_PASSAGE = 100
 
 
@@ -94,7 +96,9 @@ class SavedCitation(Schema):
 
 
 class SavedAnswer(Schema):
-    """`confidence` is in [0, 1]; `timings` are seconds by stage; `model` names what wrote it."""
+    """`confidence` is in [0, 1]; `timings` are seconds by stage; `model` names what wrote it, `failures` what should
+    have, each with why it did not.
+    """
 
     text: Long
     language: Language
@@ -108,6 +112,7 @@ class SavedAnswer(Schema):
     citations: tuple[SavedCitation, ...] = Field((), max_length=1_000)
     notices: tuple[Line, ...] = Field((), max_length=50)
     timings: dict[Line, Seconds] = Field({}, max_length=100)
+    failures: tuple[tuple[Line, Line], ...] = Field((), max_length=50)
 
     @model_validator(mode="after")
     def _numbers_stand_for_one_passage(self) -> Self:
@@ -125,14 +130,40 @@ class SavedAnswer(Schema):
         return self
 
 
+class SavedHit(Schema):
+    """A passage that was found. `ranks` are its places by ranker, from 1; `also` are sources that say the same."""
+
+    passage: Passage
+    title: Line
+    source: Line
+    page: Page
+    heading: Line = ""
+    score: Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+    ranks: dict[Line, Annotated[int, Field(ge=1, le=10**9)]] = Field({}, max_length=10)
+    also: tuple[Line, ...] = Field((), max_length=MOST_FOUND)
+
+
+class SavedRetrieval(Schema):
+    """How passages were found: the language of the question, the words that those of each language were compared with,
+    the terms of the glossary in it, and the passages, the best first.
+    """
+
+    language: Language
+    queries: dict[Line, Line] = Field({}, max_length=20)
+    terms: tuple[Line, ...] = Field((), max_length=MOST_FOUND)
+    hits: tuple[SavedHit, ...] = Field((), max_length=MOST_FOUND)
+
+
 class SavedExchange(Schema):
     """A question with its answer, or why it has none. `text` is what was written until then.
 
+    `found` is None where it is not known.
     `rated_as` is what the page calls the answer by, for whoever rates it; empty where it can't be rated.
     """
 
     question: Long
     searched: Long = ""
+    found: SavedRetrieval | None = None
     answer: SavedAnswer | None = None
     text: Long = ""
     failure: Line = ""

@@ -11,6 +11,9 @@ export function start() {
     requestAnimationFrame(start);
     return;
   }
+  const talk = document.getElementById("talk");
+  talk?.setAttribute("role", "tabpanel");
+  talk?.setAttribute("aria-labelledby", "mode-chat");
   for (const tab of tabs) tab.addEventListener("click", () => show(tab.dataset.mode));
   document.getElementById("modes").addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
