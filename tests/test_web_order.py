@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from web.order import BadOrder, read_ask, read_clear, read_restore
+from web.order import BadOrder, read_ask, read_named, read_restore
 
 ID = "0123456789abcdef" * 2
 
@@ -17,7 +17,7 @@ def test_an_order_is_read_as_the_page_sends_it() -> None:
         "Why?", 2, True, {"kind": "pdf"}, ID, 3,
     )  # fmt: skip
     assert read_restore(json.dumps({"json": "{}", "id": ID})).text == "{}"
-    assert read_clear("").id is None
+    assert read_named("").id is None
 
 
 @pytest.mark.parametrize("text", ["How long is it?", "", "12", '["a"]', "{not json", "null", "[" * 100_000])

@@ -50,8 +50,8 @@ class Restore(_Order):
     id: Identifier | None = None
 
 
-class Clear(_Order):
-    """An empty conversation with this name."""
+class Named(_Order):
+    """A conversation by its name alone: the one that is shown, or is to be begun."""
 
     id: Identifier | None = None
 
@@ -70,9 +70,9 @@ def read_restore(text: str) -> Restore:
     return _read(Restore, _values(text))
 
 
-def read_clear(text: str) -> Clear:
+def read_named(text: str) -> Named:
     """Raises BadOrder."""
-    return _read(Clear, _values(text))
+    return _read(Named, _values(text))
 
 
 def _values(text: str) -> object:

@@ -34,6 +34,7 @@ closed long ago, and each takes some 50 kB."""
 # Nothing is sent before the page has arrived, see static/js/whole.js.
 _TYPED = "(text, domain, all) => [window.lacerta.order(text), domain, all]"
 _SENT = "(text, domain, all) => [window.lacerta.take('{name}'), domain, all]"
+_STOPPED = "(text, domain, all) => [window.lacerta ? window.lacerta.shown() : '', domain, all]"
 _CLEARED = "(text, domain, all) => [window.lacerta ? window.lacerta.clear() : '', domain, all]"
 _KEPT = "(text) => { const tell = () => window.lacerta ? window.lacerta.kept(text) : setTimeout(tell, 50); tell(); }"
 
@@ -145,7 +146,7 @@ def build(
         ]
         here: dict[str, Any] = {"outputs": view, "queue": False, **quiet}
         ending = {"cancels": answers, **here}
-        halt.click(talk.interrupt, inputs=[domain, conversations], **ending)
+        halt.click(talk.stop, inputs=ordered, js=_STOPPED, **ending)
         clear.click(talk.begin_anew, inputs=ordered, js=_CLEARED, **ending)
         do["clear"].click(talk.begin_anew, inputs=ordered, js=_SENT.format(name="clear"), **ending)
         do["restore"].click(talk.restore, inputs=ordered, js=_SENT.format(name="restore"), **ending)

@@ -26,7 +26,7 @@ from web.export.conversation import BadConversation
 from web.filtered import kept_filters
 from web.kept import Keeper, told
 from web.logs import REQUEST_ID
-from web.order import BadOrder, read_ask, read_clear, read_restore
+from web.order import BadOrder, read_ask, read_named, read_restore
 from web.own import own_places
 from web.passages import passages_html
 from web.running import Running
@@ -190,7 +190,13 @@ class Talk:
         """Tells the browser which domain is shown, and whose conversations it should show; all else stays."""
         return [*[gr.skip()] * (len(PARTS) - 1), self._told(name, "arrived", {}, owner=visitor_of(request))]
 
-    def interrupt(self, name: str, all_of: Conversations, request: gr.Request, why: str = "stopped") -> Values:
+    def stop(self, order: str, name: str, all_of: Conversations, request: gr.Request) -> Values:
+        """Ends what is being written, in the conversation that the order names."""
+        return self.interrupt(name, all_of, request, "stopped", _named(order))
+
+    def interrupt(
+        self, name: str, all_of: Conversations, request: gr.Request, why: str, identifier: str | None = None
+    ) -> Values:
         """Ends what is being written."""
         self._running.stop(request.session_hash or "")
         stopped = {key: stop(value) for key, value in all_of.items()}
@@ -200,17 +206,14 @@ class Talk:
             for key, value in all_of.items()
             if key != name and value and value[-1].open
         }
-        return self.show(stopped, name, kept=self._told(name, why, stopped, owner=visitor_of(request), left=left))
+        kept = self._told(name, why, stopped, identifier, owner=visitor_of(request), left=left)
+        return self.show(stopped, name, kept=kept)
 
     def begin_anew(self, order: str, name: str, all_of: Conversations, request: gr.Request) -> Values:
         """An empty conversation."""
         self._running.stop(request.session_hash or "")
-        try:
-            identifier = read_clear(order).id
-        except BadOrder:
-            identifier = None
         updated = {**all_of, name: ()}
-        return self.show(updated, name, kept=self._told(name, "cleared", updated, identifier))
+        return self.show(updated, name, kept=self._told(name, "cleared", updated, _named(order)))
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
@@ -254,6 +257,14 @@ class Talk:
         except Exception:
             logger.exception("An answer failed for a reason that was not foreseen.")
             yield Failed("internal", self._strings["unexpected"])
+
+
+def _named(order: str) -> str | None:
+    """The conversation that an order names; None where it names none."""
+    try:
+        return read_named(order).id
+    except BadOrder:
+        return None
 
 
 def _live(said: str) -> str:

@@ -120,6 +120,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
     """Opens an address as a new visitor; at the end, no page may have met an error or asked another host."""
     contexts: list[BrowserContext] = []
     faults: list[str] = []
+    broken: list[str] = []
 
     def open_as_visitor(
         address: str, locale: str = "en-US", width: int = 1280, scheme: str = "light", script: str = ""
@@ -145,10 +146,13 @@ def open_page(browser: Browser) -> Iterator[Open]:
             # What Gradio says of the stream of answers that it ends itself as the page is left or loaded anew.
             if message.text.startswith("AbortError: signal is aborted") and "/assets/" in message.location["url"]:
                 return
-            faults.append(f"{message.text} {message.location['url']}")
+            # So it says of one that the browser ends as it goes on to another page, and of a lost connection.
+            ended = message.text.startswith("Unexpected error Connection errored out")
+            (broken if ended else faults).append(f"{message.text} {message.location['url']}")
 
         page.on("request", lambda request: requested(request.url))
         page.on("pageerror", lambda error: faults.append(f"error {error}"))
+        page.on("framenavigated", lambda _: broken.clear())
         page.on("dialog", lambda dialog: faults.append(f"dialog {dialog.message}"))
         page.on("console", lambda message: complained(message) if message.type == "error" else None)
         page.goto(address)
@@ -160,7 +164,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
     yield open_as_visitor
     for context in contexts:
         context.close()
-    assert faults == []
+    assert faults + broken == []
 
 
 def ask(page: Page, text: str, number: int = 1) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import Open, ask, screenshot  # type: ignore[import-not-found]
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
 
 from web.texts import texts
 
@@ -177,6 +177,31 @@ def test_what_is_being_written_is_kept_when_another_is_opened_or_the_page_left(s
     page.context.close()
 
 
+def test_what_is_stopped_late_is_kept_as_what_it_is(scripted: str, open_page: Open) -> None:
+    page = open_page(scripted)
+    ask(page, "plain one")
+    begin(page)
+    page.fill("#question textarea", "slow question")
+    page.keyboard.press("Enter")
+    page.get_by_text("word1").wait_for()
+    held: list[tuple[Route, APIResponse]] = []
+    page.route("**/gradio_api/run/**", lambda route: held.append((route, route.fetch())), times=1)
+    names(page).nth(1).click()
+    # All else that the server says of it has arrived by then.
+    page.wait_for_timeout(1000)
+    for route, response in held:
+        route.fulfill(response=response)
+    expect(asked(page)).to_have_text(["plain one"])
+    expect(page.locator(".answer")).to_contain_text("Answer to plain one")
+    page.wait_for_timeout(500)
+    expect(asked(page)).to_have_text(["plain one"])
+    page.reload()
+    expect(asked(page)).to_have_text(["plain one"])
+    expect(names(page)).to_have_text(["slow question", "plain one"])
+    names(page).nth(0).click()
+    expect(page.locator(".answer")).to_contain_text("word1")
+
+
 def test_an_answer_that_is_there_is_kept_however_soon_the_page_is_left(scripted: str, open_page: Open) -> None:
     page = open_page(scripted)
     ask(page, "plain one")
@@ -293,6 +318,30 @@ def test_tabs_overwrite_nothing_of_each_other(scripted: str, open_page: Open) ->
     one.locator(".conversations .row.current .name").focus()
     one.keyboard.press("Delete")
     expect(rows(two)).to_have_count(0)
+
+
+def test_of_a_conflict_there_is_one_copy_whatever_is_told_of_it(scripted: str, open_page: Open) -> None:
+    one = open_page(scripted)
+    ask(one, "plain one")
+    one.fill("#question textarea", "slow mine")
+    one.keyboard.press("Enter")
+    one.get_by_text("word1").wait_for()
+    one.locator("#stop").click()
+    expect(one.locator(".answer").last).to_contain_text(STRINGS["stopped"])
+    two = another_tab(one, scripted)
+    expect(asked(two)).to_have_text(["plain one", "slow mine"])
+    # Of an answer that is written anew nothing is kept before it has ended.
+    one.locator('[data-action="again"]').last.click()
+    one.locator(".exchange.open", has_text="word1").wait_for()
+    ask(two, "plain three", number=3)
+    expect(rows(two)).to_have_count(1)
+    one.locator("#stop").click()
+    expect(one.locator(".told [role=status]")).to_have_text(STRINGS["conversations_conflict"])
+    one.wait_for_timeout(500)
+    for tab in (one, two):
+        expect(names(tab)).to_have_text(["plain one", "plain one"])
+    expect(asked(one)).to_have_text(["plain one", "slow mine"])
+    expect(asked(two)).to_have_text(["plain one", "slow mine", "plain three"])
 
 
 def test_what_the_server_forgot_is_not_lost(scripted: str, open_page: Open) -> None:

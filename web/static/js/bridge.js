@@ -19,6 +19,7 @@
 import { visitOf } from "./documents-kept.js";
 import { language } from "./texts.js";
 
+const FRAME_MS = 100;
 const listeners = { conversation: [], branch: [], left: [], drawn: [], asked: [] };
 const waiting = new Map();
 const identifiers = new Map();
@@ -135,6 +136,8 @@ window.lacerta = {
   state,
   /** What the visitor typed, as an order. */
   order: (text) => JSON.stringify(order({ text })),
+  /** The conversation that is shown. */
+  shown: () => JSON.stringify({ id: identifier(last.domain) }),
   /** A conversation that nothing is known of yet. */
   clear: () => JSON.stringify({ id: newIdentifier() }),
   /** What was sent to a handler. */
@@ -183,7 +186,10 @@ new MutationObserver((records) => {
     // What was put in as a whole.
     else if (target.querySelector) for (const part of target.querySelectorAll("#chat, #passages")) dirty.add(part);
   }
-  if (dirty.size && !before) requestAnimationFrame(flush);
+  if (!dirty.size || before) return;
+  requestAnimationFrame(flush);
+  // A page that nobody looks at has no next frame.
+  setTimeout(flush, FRAME_MS);
 }).observe(document.body, { childList: true, subtree: true, characterData: true });
 
 function flush() {

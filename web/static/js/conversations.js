@@ -27,6 +27,7 @@ export function start() {
 class Conversations {
   #shelf = new Shelf(() => this.#draw(), (message) => this.#later(() => this.#heard(message)));
   #branches = new Map();
+  #forks = new Map();
   #undoable = [];
   #shown = "";
   #last = { json: "", domain: "" };
@@ -136,7 +137,8 @@ class Conversations {
     if ((await this.#restore(facts)) === false) remember(domain, "");
   }
 
-  async #keep({ id, domain, json, why }, provisional = false) {
+  async #keep({ id: named, domain, json, why }, provisional = false) {
+    const id = this.#forks.get(named) ?? named;
     const said = told(JSON.parse(json));
     if (!said || this.#shelf.settled(id, json)) return;
     const old = this.#shelf.find(id);
@@ -150,6 +152,8 @@ class Conversations {
     if ((await this.#shelf.keep(facts, json, { provisional })) || provisional) return;
     // It is another by now, in another tab or because the server forgot it: both stay.
     const fork = await this.#shelf.fork(facts, json);
+    // What else is told of it before that one is shown belongs there.
+    if (fork) this.#forks.set(id, fork.id);
     this.#panel.say(t("conversations_conflict"));
     if (fork && this.#shown === id) this.#restore(fork);
   }
@@ -179,6 +183,7 @@ class Conversations {
     }
     if (!wanted && (this.#asking || state().busy)) return null;
     this.#shelf.seen(id, revision);
+    this.#forks.delete(id);
     const answer = this.#next(["restored", "refused"], ANSWER_MS);
     await send("restore", { json, id });
     const said = await answer;
@@ -202,7 +207,8 @@ class Conversations {
   /** What is being written is ended, and kept as far as it came. */
   async #settle() {
     if (!state().busy) return;
-    const stopped = this.#next(["stopped", "asked"], TURN_MS);
+    // Whatever comes before that may be followed by it, and what is shown by then would be gone.
+    const stopped = this.#next(["stopped"], TURN_MS);
     document.querySelector("#stop")?.click();
     await stopped;
     await this.#turn;
