@@ -168,10 +168,11 @@ def open_page(browser: Browser) -> Iterator[Open]:
 
 
 def ask(page: Page, text: str, number: int = 1) -> None:
-    """Types a question, sends it and waits for the end of its answer."""
+    """Types a question, sends it and waits for the end of its answer, and until the page's scripts were told of it."""
     page.fill("#question textarea", text)
     page.keyboard.press("Enter")
     page.locator(f".exchange.ended >> nth={number - 1}").wait_for()
+    page.wait_for_function("!window.lacerta?.state().asking")
 
 
 def findings(page: Page, within: str | None = None) -> list[str]:

@@ -42,7 +42,7 @@ READY = {"index": "ready", "reading": False, "created": "", "model": "scripted",
 
 
 def chunk(identifier: str, text: str, title: str = "Handbook", page: int = 3) -> Chunk:
-    return Chunk(identifier, title, title, "handbook.pdf", "en", page, page, 0, len(text), ("Rules",), text)
+    return Chunk(identifier, "0" * 32, title, "handbook.pdf", "en", page, page, 0, len(text), ("Rules",), text)
 
 
 def answer(text: str, chunks: tuple[Chunk, ...], question: Question, model: str = "scripted") -> Answer:
