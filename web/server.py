@@ -86,7 +86,8 @@ class Guard:
         language, _, inside = scope["path"].removeprefix("/").partition("/")
         nonce = secrets.token_urlsafe(16) if language in LANGUAGES and not inside else ""
         scripts = _PAGE_SCRIPTS.format(nonce=nonce) if nonce else ""
-        scope = {**scope, NONCE: nonce}
+        # In the very scope that the route is written into for the log and the counts.
+        scope[NONCE] = nonce
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
