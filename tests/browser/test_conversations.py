@@ -187,6 +187,8 @@ def test_what_is_stopped_late_is_kept_as_what_it_is(scripted: str, open_page: Op
     held: list[tuple[Route, APIResponse]] = []
     page.route("**/gradio_api/run/**", lambda route: held.append((route, route.fetch())), times=1)
     names(page).nth(1).click()
+    while not held:
+        page.wait_for_timeout(50)
     # All else that the server says of it has arrived by then.
     page.wait_for_timeout(1000)
     for route, response in held:

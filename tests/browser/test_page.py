@@ -185,19 +185,21 @@ def test_a_question_waits_for_the_domain_that_was_chosen_last(
     page = open_page(scripted)
     ask(page, "plain one")
     held: list[Route] = []
-    page.route("**/gradio_api/run/**", lambda route: route.continue_() if asked else held.append(route))
+    holding = [True]
+    page.route("**/gradio_api/run/**", lambda route: held.append(route) if holding else route.continue_())
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
     for choice in chosen:
         page.locator("#domain label").nth(choice).click()
     page.fill("#question textarea", "plain there")
     page.keyboard.press("Enter")
+    while not held:
+        page.wait_for_timeout(50)
     page.wait_for_timeout(300)
-    assert held and not asked
-    # What follows it is asked one after the other.
-    for route in iter(lambda: held.pop(0) if held else None, None):
+    assert not asked
+    holding.clear()
+    for route in held:
         route.continue_()
-        page.wait_for_timeout(300)
     there = chosen[-1]
     turns = 0 if there else 2
     page.locator(f"html[data-domain={'second' if there else 'first'}]").wait_for(state="attached")
